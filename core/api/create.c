@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * create.c: options in, an executor out; the only file that sees every executor. */
+#include <filch/executor.h>
+
+#include "api/front.h"
+#include "naive/ck.h"
+#include "naive/mutex.h"
+#include "sched/executor.h"
+
+#include <string.h>
+
+/* What an options struct of the given size says, in a struct of ours. A longer one is fine as long as
+ * it asks for nothing that this version does not know: the rule of the kernel's extensible structs. */
+static int complete(void *ours, size_t our_size, const void *theirs, size_t their_size)
+{
+    const unsigned char *tail = (const unsigned char *)theirs + our_size;
+    size_t shared = their_size < our_size ? their_size : our_size;
+
+    if (their_size < sizeof(size_t))
+        return FILCH_EINVAL;
+    for (size_t i = our_size; i < their_size; i++) {
+        if (*tail++ != 0)
+            return FILCH_E2BIG;
+    }
+    memset(ours, 0, our_size);
+    memcpy(ours, theirs, shared);
+    return 0;
+}
+
+static int check(const filch_options *o)
+{
+    const unsigned known = FILCH_BEST_EFFORT_THREADS | FILCH_FORK_RESTART | FILCH_KEEP_SIGNALS;
+
+    if (o->workers > FILCH_MAX_WORKERS || o->max_spares > FILCH_MAX_SPARES ||
+        (o->flags & ~known) != 0 || (unsigned)o->help > FILCH_HELP_NONE ||
+        o->stack_size > PTRDIFF_MAX || o->trace_events > UINT32_MAX / 4)
+        return FILCH_EINVAL;
+    if (o->allocator != NULL && (o->allocator->alloc == NULL || o->allocator->free == NULL))
+        return FILCH_EINVAL;
+    return 0;
+}
+
+int filch_executor_create(filch_executor **out, const filch_options *options)
+{
+    filch_options o = {.size = sizeof o};
+    int status = 0;
+
+    if (out == NULL)
+        return FILCH_EINVAL;
+    if (options != NULL)
+        status = complete(&o, sizeof o, options, options->size);
+    if (status == 0)
+        status = check(&o);
+    if (status != 0)
+        return status;
+    switch (o.backend) {
+    case FILCH_BACKEND_STEAL:
+        return fl_front_create(out, &o);
+    case FILCH_BACKEND_MUTEX:
+        return fl_mutex_pool_create(out, &o);
+    case FILCH_BACKEND_CK:
+        return fl_ck_pool_create(out, &o);
+    }
+    return FILCH_EINVAL;
+}
+
+int filch_submit_with(filch_executor *ex, const filch_task_options *options, filch_task_fn *fn,
+                      void *arg, filch_future **future)
+{
+    filch_task_options o = {.size = sizeof o};
+
+    if (options != NULL) {
+        int status = complete(&o, sizeof o, options, options->size);
+
+        if (status != 0)
+            return status;
+    }
+    return o.copy_bytes != 0 ? filch_submit_copy(ex, fn, arg, o.copy_bytes, future)
+                             : filch_submit(ex, fn, arg, future);
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * thread.h: threads: start, name, stack, signals; and what each thread keeps for filch. */
+#ifndef FL_BASE_THREAD_H
+#define FL_BASE_THREAD_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* What filch keeps in thread-local storage: all of it, in one place. */
+struct fl_self {
+    void *worker; /* the struct fl_worker that this thread is, or NULL */
+    uintptr_t
+        stack_middle; /* the address where half of a worker's stack is used; 0: not known yet */
+    uint32_t lane;    /* where this thread last submitted from outside: a hint */
+    uint32_t nohelp;  /* depth of filch_nohelp_begin */
+    void *lent;       /* what a callback without a context finds: fl_lend (alloc.h) */
+};
+
+struct fl_self *fl_self(void);
+
+struct fl_thread {
+    pthread_t handle;
+};
+
+struct fl_thread_options {
+    size_t stack_size; /* 0: the system's default; raised to the system's minimum */
+    bool keep_signals; /* false: all signals blocked but those of a crash, a trap and a profiler */
+};
+
+/* Starts main(arg). Returns 0, FILCH_EAGAIN (the system has no thread to give) or FILCH_ENOMEM. */
+int fl_thread_start(struct fl_thread *t, void *(*main)(void *), void *arg,
+                    const struct fl_thread_options *options);
+void fl_thread_join(struct fl_thread *t);
+void fl_thread_detach(struct fl_thread *t);
+
+/* Of the calling thread; at most 15 bytes count. */
+void fl_thread_name(const char *name);
+
+/* Whether the calling worker has more than half of its stack left. */
+bool fl_stack_is_roomy(void);
+
+/* Gives the rest of the time slice away. */
+void fl_thread_yield(void);
+
+#endif /* FL_BASE_THREAD_H */

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * future.c: one outcome, decided once, told to everyone who asks.
+ *
+ * Words   state    PENDING > RUNNING > FINISHED or FAILED; PENDING > CANCELLED; a promise goes
+ *                  through SETTLING, so that of two who complete it one writes. WAITED beside it:
+ *                  somebody sleeps on this word
+ *         refs     references: the handle's, the queue's; the last one frees
+ *         waiters  callbacks, and waits for many: waiter.c
+ *         runner, floor   written by whoever runs it (submit.c), for a waiter to help (wait.c)
+ * Always  B1  whose move took state to RUNNING (or SETTLING) owns the outcome; whose move took it to
+ *             CANCELLED tells everyone
+ *         B2  nobody touches a future after telling unless a reference of his own is left
+ *         B3  a sleeper has set WAITED in the very word whose swap ends the wait: one comes second
+ * Orders  F1  settle  state  swap release -> F2     value and status before the state that shows them
+ *         F2  read    state  acquire <- F1 F3
+ *         F3  cancel  state  CAS release -> F2
+ *         F4  count   refs   sub acq_rel -> F5 F6   what was done with it before it is freed
+ *         F5  alone   refs   acquire <- F4          the only reference left is ours
+ *         F6  last    refs   sub acq_rel <- F4
+ * No store-then-look: sleeping and settling meet in state alone. */
+#include "future/future.h"
+
+#include "base/clock.h"
+#include "base/compiler.h"
+#include "base/futex.h"
+#include "future/waiter.h"
+#include "sched/pool.h"
+
+#include <limits.h>
+
+void fl_future_init(filch_future *f, const struct fl_task_ops *ops, struct fl_home *home,
+                    enum fl_future_kind kind, filch_task_fn *fn, void *arg, uint32_t refs)
+{
+    f->task.ops = ops;
+    fl_init(&f->state, FL_PENDING);
+    fl_init(&f->refs, refs);
+    fl_init(&f->waiters, NULL);
+    f->fn = fn;
+    f->u.arg = arg;
+    f->home = home;
+    fl_init(&f->floor, 0);
+    fl_init(&f->runner, 0);
+    f->status = 0;
+    f->kind = (uint8_t)kind;
+}
+
+uint32_t fl_future_phase(const filch_future *f)
+{
+    return fl_load(&f->state, acquire) & FL_PHASE; /* F2 */
+}
+
+/* True: the caller has moved it, and *before is what it was. */
+static bool move(filch_future *f, uint32_t from, uint32_t to, uint32_t *before)
+{
+    *before = fl_load(&f->state, relaxed); /* hint: the CAS decides */
+    do {
+        if ((*before & FL_PHASE) != from)
+            return false;
+    } while (!fl_cas_weak(&f->state, before, (*before & ~(uint32_t)FL_PHASE) | to, release,
+                          relaxed)); /* F3; hint: the next try decides */
+    return true;
+}
+
+bool fl_future_claim(filch_future *f)
+{
+    uint32_t before;
+
+    return move(f, FL_PENDING, FL_RUNNING, &before);
+}
+
+/* After the state: sleepers first, then the nodes in the order added. */
+static void tell(filch_future *f, uint32_t state_before)
+{
+    if ((state_before & FL_WAITED) != 0) {
+        if (f->home != NULL && f->home->ops->wake != NULL)
+            f->home->ops->wake(f->home, f);
+        else
+            fl_futex_wake(&f->state, INT_MAX);
+    }
+    fl_waiters_tell(f);
+}
+
+void fl_future_finish(filch_future *f, int status, void *value)
+{
+    uint32_t outcome = status == 0 ? FL_FINISHED : FL_FAILED;
+
+    f->status = status;
+    f->u.result = value;
+    tell(f, fl_swap(&f->state, outcome, release)); /* F1 */
+}
+
+bool fl_future_drop(filch_future *f, int status)
+{
+    uint32_t before;
+
+    if (status != FILCH_ECANCELED) {
+        if (!fl_future_claim(f))
+            return false;
+        fl_future_finish(f, status, NULL);
+        return true;
+    }
+    if (!move(f, FL_PENDING, FL_CANCELLED, &before))
+        return false;
+    tell(f, before);
+    return true;
+}
+
+bool fl_future_expect(filch_future *f)
+{
+    uint32_t state = fl_load(&f->state, acquire); /* F2 */
+
+    do {
+        if ((state & FL_PHASE) >= FL_OVER)
+            return false;
+        if ((state & FL_WAITED) != 0)
+            return true;
+    } while (!fl_cas_weak(&f->state, &state, state | FL_WAITED, acquire, acquire)); /* F2 */
+    return true;
+}
+
+int fl_future_outcome(const filch_future *f, void **result)
+{
+    switch (fl_future_phase(f)) {
+    case FL_FINISHED:
+        if (result != NULL)
+            *result = f->u.result;
+        return 0;
+    case FL_FAILED:
+        return f->status;
+    default:
+        return FILCH_ECANCELED;
+    }
+}
+
+filch_future *filch_future_retain(filch_future *f)
+{
+    if (f != NULL)
+        fl_add(&f->refs, 1, relaxed); /* count: the caller holds one */
+    return f;
+}
+
+int fl_promise_move(filch_future *f, uint32_t to)
+{
+    uint32_t before;
+
+    if (move(f, FL_PENDING, to, &before))
+        return 1;
+    if (to == FL_SETTLING && move(f, FL_RUNNING, to, &before))
+        return 1;
+    return (before & FL_PHASE) == FL_CANCELLED ? 0 : FILCH_ESTATE;
+}
+
+static void free_future(filch_future *f)
+{
+    fl_waiters_free(f);
+    if (f->kind == FL_KIND_PROMISE && fl_future_phase(f) == FL_FAILED)
+        fl_free(f->u.message);
+    if (f->home != NULL)
+        f->home->ops->free(f->home, f);
+    else
+        fl_free(f);
+}
+
+void filch_future_release(filch_future *f)
+{
+    if (f == NULL)
+        return;
+    if (fl_load(&f->refs, acquire) == 1 || fl_sub(&f->refs, 1, acq_rel) == 1) /* F5; F4 and F6 */
+        free_future(f);
+}
+
+enum filch_state filch_future_state(const filch_future *f)
+{
+    static const enum filch_state shown[] = {FILCH_PENDING,  FILCH_RUNNING, FILCH_RUNNING,
+                                             FILCH_FINISHED, FILCH_FAILED,  FILCH_CANCELLED};
+
+    return shown[fl_future_phase(f)];
+}
+
+bool filch_future_done(const filch_future *f)
+{
+    return fl_future_phase(f) >= FL_OVER;
+}
+
+bool filch_future_running(const filch_future *f)
+{
+    return filch_future_state(f) == FILCH_RUNNING;
+}
+
+bool filch_future_cancelled(const filch_future *f)
+{
+    return fl_future_phase(f) == FL_CANCELLED;
+}
+
+bool filch_future_cancel(filch_future *f)
+{
+    bool cancelled;
+
+    filch_future_retain(f); /* a callback may release the caller's */
+    cancelled = fl_future_drop(f, FILCH_ECANCELED) || filch_future_cancelled(f);
+    filch_future_release(f);
+    return cancelled;
+}
+
+int filch_future_result(filch_future *f, filch_deadline deadline, void **result)
+{
+    int status;
+
+    if (f == NULL)
+        return FILCH_EINVAL;
+    status = fl_future_await(f, deadline);
+    return status != 0 ? status : fl_future_outcome(f, result);
+}
+
+int filch_future_error(filch_future *f, filch_deadline deadline, filch_error *error)
+{
+    int status;
+
+    if (f == NULL || error == NULL)
+        return FILCH_EINVAL;
+    status = fl_future_await(f, deadline);
+    if (status != 0)
+        return status;
+    *error = (filch_error){0, NULL, "", NULL};
+    if (fl_future_phase(f) == FL_CANCELLED)
+        return FILCH_ECANCELED;
+    if (fl_future_phase(f) == FL_FINISHED)
+        return 0;
+    error->code = f->status;
+    error->domain = f->kind == FL_KIND_PROMISE ? "promise" : f->status < 0 ? "filch" : "task";
+    if (f->kind == FL_KIND_PROMISE && f->u.message != NULL)
+        error->message = f->u.message;
+    else
+        error->message =
+            f->status < 0 ? filch_strerror(f->status) : "the task returned its own error";
+    return 0;
+}

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * future.h: a task and its future in one record of 64 bytes. future.c tells how it is decided. */
+#ifndef FL_FUTURE_FUTURE_H
+#define FL_FUTURE_FUTURE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <filch/submit.h>
+
+#include "base/atomic.h"
+#include "sched/executor.h"
+#include "sched/task.h"
+
+enum {
+    /* A future's phase, the low bits of its state. From FL_OVER on it is decided. */
+    FL_PENDING = 0,
+    FL_RUNNING = 1,
+    FL_SETTLING = 2, /* a promise whose outcome is being written; users see it as running */
+    FL_OVER = 3,
+    FL_FINISHED = 3,
+    FL_FAILED = 4,
+    FL_CANCELLED = 5,
+    FL_PHASE = 7,
+    FL_WAITED = 8 /* somebody sleeps on state, or means to */
+};
+
+enum fl_future_kind {
+    FL_KIND_TASK,     /* queued, run by an executor */
+    FL_KIND_COPY,     /* the same, with its argument behind the record */
+    FL_KIND_COPY_FAR, /* the same, with its argument in the heap */
+    FL_KIND_PROMISE
+};
+
+struct fl_waiter;
+
+struct filch_future {
+    struct fl_task task;
+    fl_atomic(uint32_t) state; /* phase, FL_WAITED */
+    fl_atomic(uint32_t) refs;
+    fl_atomic(struct fl_waiter *) waiters; /* a stack, youngest first, then CLOSED for ever */
+    filch_task_fn *fn;
+    union {
+        void *arg;     /* until it runs */
+        void *result;  /* once FINISHED */
+        char *message; /* once FAILED: a promise's, from fl_malloc, or NULL */
+    } u;
+    struct fl_home *home; /* NULL: a promise, from malloc */
+    /* While RUNNING on a worker: the index from where on that worker's deque holds what this task
+     * has submitted. Once told: the nodes, freed with the future. */
+    fl_atomic(uint64_t) floor;
+    int32_t status;             /* once over: 0, or what filch_future_result returns */
+    fl_atomic(uint16_t) runner; /* 0, or 1 + the index of the worker that runs it */
+    uint8_t kind;               /* enum fl_future_kind */
+    uint8_t spare;
+};
+
+/* Fills in a new record: PENDING. */
+void fl_future_init(filch_future *f, const struct fl_task_ops *ops, struct fl_home *home,
+                    enum fl_future_kind kind, filch_task_fn *fn, void *arg, uint32_t refs);
+
+/* PENDING -> RUNNING: the caller runs it and calls finish. False: it is cancelled or claimed. */
+bool fl_future_claim(filch_future *f);
+
+/* The claimer's: decides the outcome by what the task returned, and tells everyone. value is the
+ * result, or if status is not 0 the message that the future will free, or NULL. The caller holds a
+ * reference of its own throughout. */
+void fl_future_finish(filch_future *f, int status, void *value);
+
+/* PENDING -> CANCELLED for FILCH_ECANCELED, FAILED for any other status, and tells everyone. The
+ * caller holds a reference of its own. False: it was not pending. */
+bool fl_future_drop(filch_future *f, int status);
+
+/* A promise's PENDING -> RUNNING, or PENDING or RUNNING -> SETTLING: 1, 0 if it is cancelled, or
+ * FILCH_ESTATE. Whoever has moved it to SETTLING finishes it. */
+int fl_promise_move(filch_future *f, uint32_t to);
+
+/* Says that the caller is about to sleep until f is over. False: it is over. */
+bool fl_future_expect(filch_future *f);
+
+/* An acquire load of the phase. */
+uint32_t fl_future_phase(const filch_future *f);
+
+/* The outcome of a future that is over. */
+int fl_future_outcome(const filch_future *f, void **result);
+
+/* Blocks until f is over: 0, FILCH_ETIMEDOUT, FILCH_EDEADLK, FILCH_EFORKED. */
+int fl_future_await(filch_future *f, filch_deadline deadline);
+
+#endif /* FL_FUTURE_FUTURE_H */

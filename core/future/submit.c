@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * submit.c: task and future in one block: filled in, pushed, run, given back.
+ *
+ * Memory   the block comes from the slab of the worker or lane that pushes, and goes back there with
+ *          the last reference. A task without a future has no references: whoever runs or drops it
+ *          gives the block back. A copied argument of up to 64 bytes follows the record in a block of
+ *          128; a larger one is in the heap, and goes when the function has returned, before the
+ *          outcome is told, or with the last reference of a task that never ran.
+ *
+ * Words    floor, runner   of a future: the runner's, once, before the function
+ * Orders   R1  run  runner  release -> wait.c's J1   the floor before the runner */
+#include "future/submit.h"
+
+#include "base/compiler.h"
+
+#include <string.h>
+
+enum {
+    COPY_ROOM = 64
+};
+
+_Static_assert(sizeof(struct filch_future) == 64, "a task and its future are one cache line");
+
+/* A copied argument in the heap; the bytes follow, aligned to 16. */
+struct far_copy {
+    size_t bytes; /* of all of it */
+    size_t pad;
+};
+
+static filch_future *future_of(const struct fl_task *task)
+{
+    return fl_container_of(task, filch_future, task);
+}
+
+static struct fl_pool *pool_of(const filch_future *f)
+{
+    return fl_container_of(f->home, struct fl_pool, home);
+}
+
+static void *argument_of(filch_future *f)
+{
+    switch ((enum fl_future_kind)f->kind) {
+    case FL_KIND_COPY:
+        return f + 1;
+    case FL_KIND_COPY_FAR:
+        return (struct far_copy *)f->u.arg + 1;
+    case FL_KIND_TASK:
+    case FL_KIND_PROMISE:
+        break;
+    }
+    return f->u.arg;
+}
+
+static void free_argument(filch_future *f, void *arg)
+{
+    if (f->kind == FL_KIND_COPY_FAR) {
+        struct far_copy *copy = (struct far_copy *)arg - 1;
+
+        fl_heap_free(&f->home->heap, copy, copy->bytes, alignof(max_align_t));
+    }
+}
+
+static int call(struct fl_worker *w, filch_future *f, void **result)
+{
+    filch_task_fn *fn = f->fn;
+    void *arg = argument_of(f);
+    int status;
+
+    fl_worker_trace(w, FILCH_TRACE_START, fn);
+    status = fn(arg, result);
+    fl_worker_trace(w, FILCH_TRACE_END, fn);
+    fl_count(&w->count.executed);
+    free_argument(f, arg);
+    return status;
+}
+
+static void run_claimed(struct fl_worker *w, filch_future *f)
+{
+    void *result = NULL;
+    int status;
+
+    fl_store(&f->floor, fl_deque_bottom(&w->deque), relaxed); /* settled by R1 */
+    fl_store(&f->runner, (uint16_t)(w->index + 1), release);  /* R1 */
+    status = call(w, f, &result);
+    fl_future_finish(f, status, status == 0 ? result : NULL);
+}
+
+static void run_future(struct fl_task *task)
+{
+    filch_future *f = future_of(task);
+
+    if (fl_future_claim(f))
+        run_claimed(fl_worker_self(), f);
+    filch_future_release(f);
+}
+
+static void drop_future(struct fl_task *task, int status)
+{
+    filch_future *f = future_of(task);
+
+    if (status != FILCH_ECANCELED && f->kind == FL_KIND_COPY_FAR && fl_future_claim(f)) {
+        free_argument(f, argument_of(f));
+        fl_future_finish(f, status, NULL);
+    } else {
+        fl_future_drop(f, status);
+    }
+    filch_future_release(f);
+}
+
+static filch_task_fn *fn_of_future(const struct fl_task *task)
+{
+    return future_of(task)->fn;
+}
+
+static void run_plain(struct fl_task *task)
+{
+    filch_future *f = future_of(task);
+    void *result = NULL;
+
+    call(fl_worker_self(), f, &result);
+    fl_pool_free_block(pool_of(f), f);
+}
+
+static void drop_plain(struct fl_task *task, int status)
+{
+    filch_future *f = future_of(task);
+
+    (void)status; /* nobody asks */
+    free_argument(f, argument_of(f));
+    fl_pool_free_block(pool_of(f), f);
+}
+
+static const struct fl_task_ops future_ops = {run_future, drop_future, fn_of_future};
+static const struct fl_task_ops plain_ops = {run_plain, drop_plain, fn_of_future};
+
+bool fl_future_run_here(struct fl_worker *w, filch_future *f)
+{
+    struct fl_frame frame = {&f->task, w->frame};
+
+    if (!fl_future_claim(f))
+        return false;
+    filch_future_retain(f); /* the queue's reference may go while we run */
+    fl_count(&w->count.helped);
+    w->frame = &frame;
+    run_claimed(w, f);
+    w->frame = frame.up;
+    filch_future_release(f);
+    return true;
+}
+
+static void free_home_future(struct fl_home *home, filch_future *f)
+{
+    if (fl_future_phase(f) == FL_CANCELLED)
+        free_argument(f, argument_of(f));
+    fl_pool_free_block(fl_container_of(home, struct fl_pool, home), f);
+}
+
+const struct fl_home_ops fl_pool_home_ops = {free_home_future, NULL, NULL};
+
+static filch_future *fill(struct fl_pool *p, void *block, enum fl_future_kind kind,
+                          filch_task_fn *fn, void *arg, bool wanted)
+{
+    filch_future *f = block;
+
+    fl_future_init(f, wanted ? &future_ops : &plain_ops, &p->home, kind, fn, arg, 2);
+    return f;
+}
+
+int fl_pool_submit(struct fl_pool *p, filch_task_fn *fn, void *arg, filch_future **future)
+{
+    struct fl_push at;
+    struct fl_task *task;
+    filch_future *f;
+    int status = fl_push_begin(&at, p, 1);
+
+    if (status != 0)
+        return status;
+    f = fl_slab_alloc(at.slab, FL_BLOCK_64);
+    if (f == NULL) {
+        fl_push_abort(&at);
+        return FILCH_ENOMEM;
+    }
+    task = &fill(p, f, FL_KIND_TASK, fn, arg, future != NULL)->task;
+    if (future != NULL)
+        *future = f;
+    fl_push_end(&at, &task, 1);
+    return 0;
+}
+
+static struct far_copy *copy_far(struct fl_pool *p, const void *arg, size_t len)
+{
+    size_t bytes;
+    struct far_copy *copy;
+
+    if (__builtin_add_overflow(len, sizeof *copy, &bytes))
+        return NULL;
+    copy = fl_heap_alloc(&p->home.heap, bytes, alignof(max_align_t));
+    if (copy == NULL)
+        return NULL;
+    copy->bytes = bytes;
+    memcpy(copy + 1, arg, len);
+    return copy;
+}
+
+int fl_pool_submit_copy(struct fl_pool *p, filch_task_fn *fn, const void *arg, size_t len,
+                        filch_future **future)
+{
+    bool near = len <= COPY_ROOM;
+    struct far_copy *copy = NULL;
+    struct fl_push at;
+    struct fl_task *task;
+    filch_future *f;
+    int status;
+
+    if (!near) {
+        copy = copy_far(p, arg, len);
+        if (copy == NULL)
+            return FILCH_ENOMEM;
+    }
+    status = fl_push_begin(&at, p, 1);
+    if (status != 0)
+        goto free_copy;
+    f = fl_slab_alloc(at.slab, near ? FL_BLOCK_128 : FL_BLOCK_64);
+    if (f == NULL) {
+        fl_push_abort(&at);
+        status = FILCH_ENOMEM;
+        goto free_copy;
+    }
+    task = &fill(p, f, near ? FL_KIND_COPY : FL_KIND_COPY_FAR, fn, copy, future != NULL)->task;
+    if (near && len != 0)
+        memcpy(f + 1, arg, len);
+    if (future != NULL)
+        *future = f;
+    fl_push_end(&at, &task, 1);
+    return 0;
+
+free_copy:
+    if (copy != NULL)
+        fl_heap_free(&p->home.heap, copy, copy->bytes, alignof(max_align_t));
+    return status;
+}
+
+/* All blocks, or none. */
+static int alloc_all(struct fl_push *at, struct fl_task *tasks[], size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        tasks[i] = fl_slab_alloc(at->slab, FL_BLOCK_64);
+        if (tasks[i] == NULL) {
+            while (i-- > 0)
+                fl_slab_free(at->slab, tasks[i]);
+            return FILCH_ENOMEM;
+        }
+    }
+    return 0;
+}
+
+int fl_pool_submit_batch(struct fl_pool *p, filch_task_fn *fn, void *const args[], size_t n,
+                         filch_future *futures[])
+{
+    enum {
+        FEW = 64
+    };
+    struct fl_task *few[FEW];
+    struct fl_task **tasks = few;
+    struct fl_push at;
+    int status;
+
+    if (n == 0)
+        return 0;
+    if (n > PTRDIFF_MAX / sizeof tasks[0])
+        return FILCH_ENOMEM;
+    if (n > FEW) {
+        tasks = fl_heap_alloc(&p->home.heap, n * sizeof tasks[0], alignof(max_align_t));
+        if (tasks == NULL)
+            return FILCH_ENOMEM;
+    }
+    status = fl_push_begin(&at, p, n);
+    if (status == 0) {
+        status = alloc_all(&at, tasks, n);
+        if (status != 0)
+            fl_push_abort(&at);
+    }
+    if (status == 0) {
+        for (size_t i = 0; i < n; i++) {
+            filch_future *f =
+                fill(p, tasks[i], FL_KIND_TASK, fn, args != NULL ? args[i] : NULL, futures != NULL);
+
+            tasks[i] = &f->task;
+            if (futures != NULL)
+                futures[i] = f;
+        }
+        fl_push_end(&at, tasks, n);
+    }
+    if (tasks != few)
+        fl_heap_free(&p->home.heap, tasks, n * sizeof tasks[0], alignof(max_align_t));
+    return status;
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * submit.h: the work-stealing executor's side of a task. */
+#ifndef FL_FUTURE_SUBMIT_H
+#define FL_FUTURE_SUBMIT_H
+
+#include "future/future.h"
+#include "sched/pool.h"
+
+extern const struct fl_home_ops fl_pool_home_ops;
+
+/* Runs f on top of what the worker is doing, if it has not started: its record stays in its queue
+ * and is dropped when it comes up. The caller holds a reference to f. */
+bool fl_future_run_here(struct fl_worker *w, filch_future *f);
+
+int fl_pool_submit(struct fl_pool *p, filch_task_fn *fn, void *arg, filch_future **future);
+int fl_pool_submit_copy(struct fl_pool *p, filch_task_fn *fn, const void *arg, size_t len,
+                        filch_future **future);
+int fl_pool_submit_batch(struct fl_pool *p, filch_task_fn *fn, void *const args[], size_t n,
+                         filch_future *futures[]);
+
+#endif /* FL_FUTURE_SUBMIT_H */

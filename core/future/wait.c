@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * wait.c: threads that wait: for one future, for many; and workers, that do something meanwhile.
+ *
+ * A thread spins for as long as a wake would cost, then sleeps: on the future's own state if it waits
+ * for one, on a group's word if for many. A worker first runs what the wait is for, if that has not
+ * started, or what the awaited task has pushed; when nothing is left that it may run, it brings in a
+ * spare thread and sleeps like anybody else (help.c, spare.c).
+ *
+ * Words   runner, floor   of the awaited future: who runs it, and from where on that worker's deque
+ *                         lies what it has pushed (submit.c, waiter.c)
+ *         fired           of a group: the wait is over
+ * Always  A1  floor is believed only if the future is still running after it was read: whoever ends
+ *             it puts something else there, after the state
+ * Orders  J1  help  runner, floor  acquire <- submit.c's R1 waiter.c's V6
+ *         J2  wake  fired          acquire <- waiter.c's V7 */
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/compiler.h"
+#include "base/futex.h"
+#include "base/thread.h"
+#include "future/future.h"
+#include "future/submit.h"
+#include "future/waiter.h"
+#include "sched/pool.h"
+
+#include <string.h>
+
+/* Whoever waits, for what, and how long it may still spin. */
+struct wait {
+    struct fl_worker *w; /* the calling worker, or NULL */
+    int64_t spin_ns;
+    int64_t spin_until; /* 0: not begun */
+    filch_deadline deadline;
+};
+
+static struct fl_pool *pool_of(const filch_future *f)
+{
+    if (f->home == NULL || f->home->ops != &fl_pool_home_ops)
+        return NULL;
+    return fl_container_of(f->home, struct fl_pool, home);
+}
+
+static bool is_over(const filch_future *f)
+{
+    return fl_future_phase(f) >= FL_OVER;
+}
+
+static bool one_is_over(const void *f)
+{
+    return is_over(f);
+}
+
+static bool has_fired(const void *group)
+{
+    const struct fl_group *g = group;
+
+    return fl_load(&g->fired, acquire) != 0; /* J2 */
+}
+
+/* What forbids waiting for f at all; 0: nothing does. */
+static int objection(struct fl_worker *w, const filch_future *f)
+{
+    if (f->home != NULL && fl_forked(&f->home->forked))
+        return FILCH_EFORKED;
+    if (w != NULL && fl_worker_is_inside(w, &f->task))
+        return FILCH_EDEADLK;
+    return 0;
+}
+
+static bool is_running(void *f)
+{
+    return fl_future_phase(f) == FL_RUNNING;
+}
+
+/* Runs something that brings f nearer to its end. The caller holds a reference to f. */
+static bool help(struct fl_worker *w, filch_future *f)
+{
+    enum filch_help policy = w->pool->help;
+    uint32_t phase = fl_future_phase(f);
+
+    if (policy == FILCH_HELP_NONE || fl_self()->nohelp != 0 || !fl_stack_is_roomy())
+        return false;
+    if (pool_of(f) == w->pool) {
+        uint16_t runner;
+
+        if (phase == FL_PENDING && (fl_help_with(w, &f->task) || fl_future_run_here(w, f)))
+            return true;
+        runner = fl_load(&f->runner, acquire); /* J1 */
+        if (phase == FL_RUNNING && runner != 0 &&
+            fl_help_from(w, runner - 1U, fl_load(&f->floor, acquire), is_running, f)) /* J1 */
+            return true;
+    }
+    return policy == FILCH_HELP_ANY && fl_help_any(w);
+}
+
+/* Watches for a moment. False: that is no use any more. */
+static bool spin(struct wait *wait, bool (*is_done)(const void *what), const void *what)
+{
+    int64_t now;
+
+    if (wait->spin_ns <= 0)
+        return false;
+    now = fl_now();
+    if (wait->spin_until == 0)
+        wait->spin_until = now + wait->spin_ns;
+    if (now >= wait->spin_until)
+        return false;
+    for (int i = 0; i < 32 && !is_done(what); i++)
+        fl_relax();
+    return true;
+}
+
+static bool has_passed(filch_deadline deadline)
+{
+    return deadline <= 0 || (deadline != FILCH_FOREVER && fl_now() >= deadline);
+}
+
+static struct wait wait_begin(const filch_future *f, filch_deadline deadline)
+{
+    struct fl_pool *p = pool_of(f);
+    struct fl_worker *w = fl_worker_self();
+
+    if (p == NULL && w != NULL)
+        p = w->pool;
+    return (struct wait){w, p != NULL ? p->spin_ns : 0, 0, deadline};
+}
+
+static int sleep_on_state(filch_future *f, filch_deadline deadline)
+{
+    while (fl_future_expect(f)) {
+        uint32_t state = fl_load(&f->state, relaxed); /* hint: the kernel compares it again */
+
+        if ((state & FL_PHASE) < FL_OVER && (state & FL_WAITED) != 0 &&
+            fl_futex_wait(&f->state, state, deadline) != 0)
+            return is_over(f) ? 0 : FILCH_ETIMEDOUT;
+    }
+    return 0;
+}
+
+/* Asleep, a worker is none: a spare stands in. */
+static int sleep_in(struct wait *wait, int (*sleep)(void *what, filch_deadline deadline),
+                    void *what)
+{
+    int status;
+
+    if (wait->w != NULL)
+        fl_block_begin(wait->w->pool);
+    status = sleep(what, wait->deadline);
+    if (wait->w != NULL)
+        fl_block_end(wait->w->pool);
+    return status;
+}
+
+static int sleep_on_one(void *f, filch_deadline deadline)
+{
+    const filch_future *one = f;
+
+    if (one->home != NULL && one->home->ops->wait != NULL)
+        return one->home->ops->wait(one->home, f, deadline);
+    return sleep_on_state(f, deadline);
+}
+
+int fl_future_await(filch_future *f, filch_deadline deadline)
+{
+    struct wait wait;
+    int status;
+
+    if (is_over(f))
+        return 0;
+    wait = wait_begin(f, deadline);
+    status = objection(wait.w, f);
+    if (status != 0)
+        return status;
+    while (!is_over(f)) {
+        if (has_passed(deadline))
+            return is_over(f) ? 0 : FILCH_ETIMEDOUT;
+        if (wait.w != NULL && help(wait.w, f))
+            wait.spin_until = 0;
+        else if (!spin(&wait, one_is_over, f))
+            return sleep_in(&wait, sleep_on_one, f);
+    }
+    return 0;
+}
+
+static int sleep_on_group(void *group, filch_deadline deadline)
+{
+    struct fl_group *g = group;
+
+    while (!has_fired(g)) {
+        if (fl_futex_wait(&g->fired, 0, deadline) != 0)
+            return FILCH_ETIMEDOUT;
+    }
+    return 0;
+}
+
+/* Registers with all that are not over, and takes the registering one's turn away. */
+static int join_all(filch_future **futures, size_t n, struct fl_group *g, struct fl_waiter **nodes)
+{
+    int status = 0;
+
+    for (size_t i = 0; i < n && status == 0; i++) {
+        if (is_over(futures[i])) {
+            nodes[i] = NULL;
+            continue;
+        }
+        fl_add(&g->left, 1, relaxed); /* count: the registering one's 1 is still there */
+        status = fl_waiter_join(futures[i], g, &nodes[i]);
+        if (nodes[i] == NULL)
+            fl_group_tell(g, status == 0 ? futures[i] : NULL);
+    }
+    fl_group_tell(g, NULL);
+    return status;
+}
+
+static void leave_all(struct fl_waiter **nodes, size_t n, struct fl_group *g)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (nodes[i] != NULL)
+            fl_waiter_leave(nodes[i], g);
+    }
+}
+
+static bool help_any_of(struct fl_worker *w, filch_future **futures, size_t n, size_t *first)
+{
+    while (*first < n && is_over(futures[*first]))
+        ++*first;
+    for (size_t i = *first; i < n; i++) {
+        if (!is_over(futures[i]) && help(w, futures[i]))
+            return true;
+    }
+    return false;
+}
+
+static void await_group(filch_future **futures, size_t n, struct fl_group *g, struct wait *wait)
+{
+    size_t first = 0;
+
+    while (!has_fired(g) && !has_passed(wait->deadline)) {
+        if (wait->w != NULL && help_any_of(wait->w, futures, n, &first)) {
+            wait->spin_until = 0;
+        } else if (!spin(wait, has_fired, g)) {
+            sleep_in(wait, sleep_on_group, g);
+            return;
+        }
+    }
+}
+
+/* How many are over, and whether that is enough. */
+static size_t survey(filch_future *const *futures, size_t n, enum filch_return_when when,
+                     bool *enough)
+{
+    size_t over = 0;
+    bool hit = false;
+
+    for (size_t i = 0; i < n; i++) {
+        uint32_t phase = fl_future_phase(futures[i]);
+
+        if (phase < FL_OVER)
+            continue;
+        over++;
+        hit = hit || when == FILCH_FIRST_COMPLETED ||
+              (when == FILCH_FIRST_EXCEPTION && phase == FL_FAILED) ||
+              (when == FILCH_FIRST_SUCCESS && phase == FL_FINISHED);
+    }
+    *enough = hit || over == n;
+    return over;
+}
+
+/* Those that are over first, both parts in their order; aside has room for n. */
+static size_t partition(filch_future **futures, size_t n, filch_future **aside)
+{
+    size_t over = 0;
+    size_t pending = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        if (is_over(futures[i]))
+            futures[over++] = futures[i];
+        else
+            aside[pending++] = futures[i];
+    }
+    memcpy(futures + over, aside, pending * sizeof aside[0]);
+    return over;
+}
+
+static int check(struct fl_worker *w, filch_future *const *futures, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        int status = is_over(futures[i]) ? 0 : objection(w, futures[i]);
+
+        if (status != 0)
+            return status;
+    }
+    return 0;
+}
+
+/* room is for n pointers: first the nodes, then the futures that are put aside. */
+static ptrdiff_t wait_with(filch_future **futures, size_t n, enum filch_return_when when,
+                           filch_deadline deadline, void **room)
+{
+    struct wait wait = wait_begin(futures[0], deadline);
+    struct fl_waiter **nodes = (struct fl_waiter **)room;
+    struct fl_group *g;
+    bool enough;
+    int status;
+
+    survey(futures, n, when, &enough);
+    if (!enough) {
+        status = check(wait.w, futures, n);
+        if (status != 0)
+            return status;
+        g = fl_group_create(when);
+        if (g == NULL)
+            return FILCH_ENOMEM;
+        memset(room, 0, n * sizeof room[0]);
+        status = join_all(futures, n, g, nodes);
+        if (status == 0)
+            await_group(futures, n, g, &wait);
+        leave_all(nodes, n, g);
+        fl_group_release(g);
+        if (status != 0)
+            return status;
+    }
+    return (ptrdiff_t)partition(futures, n, (filch_future **)room);
+}
+
+ptrdiff_t filch_wait(filch_future **futures, size_t n, enum filch_return_when when,
+                     filch_deadline deadline)
+{
+    enum {
+        FEW = 32
+    };
+    void *few[FEW];
+    void **room = few;
+    ptrdiff_t over;
+
+    if ((futures == NULL && n != 0) || (unsigned)when > FILCH_FIRST_SUCCESS ||
+        n > PTRDIFF_MAX / sizeof(void *))
+        return FILCH_EINVAL;
+    for (size_t i = 0; i < n; i++) {
+        if (futures[i] == NULL)
+            return FILCH_EINVAL;
+    }
+    if (n == 0)
+        return 0;
+    if (n > FEW) {
+        room = fl_malloc(n * sizeof room[0]);
+        if (room == NULL)
+            return FILCH_ENOMEM;
+    }
+    over = wait_with(futures, n, when, deadline, room);
+    if (room != few)
+        fl_free(room);
+    return over;
+}

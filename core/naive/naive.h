@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * naive.h: what the rivals share: where their futures live, their threads, one task's run.
+ *
+ * A rival is measured, so it takes no detour that a plain pool would not take: memory comes straight
+ * from the allocator, uncounted, in one block for a task, its future and its argument. */
+#ifndef FL_NAIVE_NAIVE_H
+#define FL_NAIVE_NAIVE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <time.h>
+
+#include "base/atomic.h"
+#include "base/thread.h"
+#include "future/future.h"
+#include "sched/executor.h"
+
+/* Words   refs   one for the pool, one for each future; naive.c */
+struct fl_naive_home {
+    struct fl_home base;
+    void (*free_pool)(void *pool); /* with the home: whoever holds a future may touch the pool */
+    void *pool;
+    fl_atomic(uint64_t) refs;
+};
+
+/* 0, FILCH_ENOMEM, FILCH_ENOTSUP. The pool is set by whoever creates one. */
+int fl_naive_home_open(struct fl_naive_home **out, const filch_allocator *allocator,
+                       const struct fl_home_ops *ops);
+
+/* The last one frees pool and home and destroys the allocator. */
+void fl_naive_home_release(struct fl_naive_home *home);
+
+/* For a create that fails: the allocator stays the caller's. */
+void fl_naive_home_abandon(struct fl_naive_home *home);
+
+/* NULL: out of memory. */
+void *fl_naive_alloc(struct fl_naive_home *home, size_t size, size_t align);
+void fl_naive_free(struct fl_naive_home *home, void *p, size_t size, size_t align);
+
+/* What goes into a record. from NULL: fn gets arg as it is; otherwise a copy of len bytes. */
+struct fl_naive_call {
+    filch_task_fn *fn;
+    void *arg;
+    const void *from;
+    size_t len;
+    bool with_copy;
+    /* The queue's reference alone; otherwise one for the submitter too, which keeps the pool there
+     * while it wakes a worker, and which the user has afterwards, or nobody. */
+    bool for_queue_only;
+};
+
+/* A record of record_bytes (a multiple of 8), which begins with a struct filch_future: PENDING.
+ * NULL: out of memory. */
+void *fl_naive_task_create(struct fl_naive_home *home, size_t record_bytes,
+                           const struct fl_naive_call *call);
+
+/* The last reference has gone. */
+void fl_naive_task_free(struct fl_naive_home *home, filch_future *f, size_t record_bytes);
+
+/* The queue's reference goes with each of these. */
+void fl_naive_run(filch_future *f);
+void fl_naive_drop(filch_future *f, int status);
+
+/* Whether the calling thread is running f. */
+bool fl_naive_runs_here(filch_future *f);
+
+/* The threads of a rival. Set up by start, then only read. */
+struct fl_naive_crew {
+    struct fl_naive_home *home;
+    struct fl_thread *threads;
+    unsigned asked;
+    unsigned count; /* started */
+    char name[9];
+    int (*on_start)(void *);
+    void (*on_stop)(void *);
+    void *hook_arg;
+    fl_atomic(unsigned) numbered;
+};
+
+/* How many workers the options ask for. */
+unsigned fl_naive_crew_size(const filch_options *options);
+
+/* Starts asked threads in main(arg). 0 if all run, or some with FILCH_BEST_EFFORT_THREADS;
+ * FILCH_ENOMEM with none; FILCH_EAGAIN with count of them running, to be stopped and joined. */
+int fl_naive_crew_start(struct fl_naive_crew *crew, struct fl_naive_home *home,
+                        const filch_options *options, void *(*main)(void *), void *arg);
+
+/* A worker's first and last act: the name and the hooks. False: the start hook failed. */
+bool fl_naive_crew_enter(struct fl_naive_crew *crew);
+void fl_naive_crew_leave(struct fl_naive_crew *crew);
+
+bool fl_naive_crew_has_self(const struct fl_naive_crew *crew);
+void fl_naive_crew_join(struct fl_naive_crew *crew);
+void fl_naive_crew_detach(struct fl_naive_crew *crew);
+void fl_naive_crew_free(struct fl_naive_crew *crew);
+
+/* A deadline other than FILCH_FOREVER, for the system's calls. */
+struct timespec fl_naive_timespec(filch_deadline deadline);
+
+#endif /* FL_NAIVE_NAIVE_H */

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * executor.h: the tables that every executor fills in: what its handle does, and what its futures
+ * need of it when it may be gone itself. */
+#ifndef FL_SCHED_EXECUTOR_H
+#define FL_SCHED_EXECUTOR_H
+
+#include <filch/stats.h>
+
+#include "base/alloc.h"
+#include "base/forked.h"
+
+/* What user calls on the handle turn into. Arguments have been checked: nothing is NULL that may not
+ * be. */
+struct fl_executor_ops {
+    int (*submit)(filch_executor *ex, filch_task_fn *fn, void *arg, filch_future **future);
+    int (*submit_copy)(filch_executor *ex, filch_task_fn *fn, const void *arg, size_t len,
+                       filch_future **future);
+    int (*submit_batch)(filch_executor *ex, filch_task_fn *fn, void *const args[], size_t n,
+                        filch_future *futures[]);
+    int (*shutdown)(filch_executor *ex, unsigned flags, filch_deadline deadline);
+    void (*destroy)(filch_executor *ex);
+    int (*wait_idle)(filch_executor *ex, filch_deadline deadline);
+    unsigned (*workers)(const filch_executor *ex);
+    const char *(*broken)(const filch_executor *ex);
+    int (*stats)(filch_executor *ex, filch_executor_stats *stats);                 /* NULL: none */
+    int (*trace_next)(filch_executor *ex, filch_trace_event *event);               /* NULL: none */
+    int (*name_function)(filch_executor *ex, filch_task_fn *fn, const char *name); /* NULL: none */
+};
+
+struct filch_executor {
+    const struct fl_executor_ops *ops;
+};
+
+/* Where a future's memory is. Lives until the last future is released, longer than the handle. */
+struct fl_home {
+    const struct fl_home_ops *ops;
+    struct fl_heap heap;
+    struct fl_forked forked;
+};
+
+struct fl_home_ops {
+    void (*free)(struct fl_home *home, filch_future *f); /* the last reference has gone */
+    /* Rivals only, together or neither: blocks until f is over, having said so by
+     * fl_future_expect; and wakes whoever blocks there. */
+    int (*wait)(struct fl_home *home, filch_future *f, filch_deadline deadline);
+    void (*wake)(struct fl_home *home, filch_future *f);
+};
+
+#endif /* FL_SCHED_EXECUTOR_H */

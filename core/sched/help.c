@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * help.c: what a worker may run while it waits for a future, on top of the task that waits.
+ *
+ * Safe by default: a waiting task may hold a lock, so it must not run what could want that lock and
+ * is not needed for the wait to end. It may run the awaited task itself, and what that has pushed on
+ * the deque of the worker that runs it: there, everything from a floor upwards was pushed by the
+ * awaited task or by what it waits for (leapfrogging: Wagner & Calder, PPoPP 1993). Nesting is
+ * bounded by the stack: whoever has used half of it sleeps instead, and a spare takes its place.
+ * Whose task may run is the caller's to know; this file only runs. */
+#include "sched/pool.h"
+
+bool fl_help_with(struct fl_worker *w, const struct fl_task *task)
+{
+    struct fl_task *own;
+
+    if (!fl_deque_is_last(&w->deque, task))
+        return false;
+    own = fl_deque_pop(&w->deque);
+    if (own == NULL)
+        return false; /* a thief was faster */
+    fl_count(&w->count.helped);
+    fl_worker_run(w, own);
+    return true;
+}
+
+bool fl_help_from(struct fl_worker *w, unsigned victim, uint64_t floor, bool (*only_if)(void *),
+                  void *arg)
+{
+    struct fl_worker *v = fl_worker_at(w->pool, victim);
+    struct fl_task *task;
+
+    if (v == NULL)
+        return false;
+    task = fl_deque_steal_if(&v->deque, floor, only_if, arg);
+    if (task == NULL)
+        return false;
+    fl_count(&w->count.stolen);
+    fl_count(&w->count.helped);
+    fl_worker_run(w, task);
+    return true;
+}
+
+bool fl_help_any(struct fl_worker *w)
+{
+    struct fl_task *task = fl_deque_pop(&w->deque);
+
+    if (task == NULL)
+        task = fl_take_from_lanes(w);
+    if (task == NULL)
+        task = fl_take_from_workers(w);
+    if (task == NULL)
+        return false;
+    fl_count(&w->count.helped);
+    fl_worker_run(w, task);
+    return true;
+}

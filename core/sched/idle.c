@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * idle.c: who searches, who sleeps, and who wakes whom.
+ *
+ * A worker that finds nothing searches for a while, if few others do; then it announces that it will
+ * sleep, looks at every source once more, and sleeps. A push wakes one sleeper, and only if nobody
+ * searches; the searcher that leaves last looks behind itself and wakes the next. So work travels
+ * from one awake worker to the next, and a push mostly reads one word that nobody writes.
+ *
+ * Words   idle   three counts in one word, which is also the futex:
+ *                searchers   awake without work: looking for some, or woken to look
+ *                sleepers    have announced themselves and not been chosen
+ *                tokens      sleepers that were chosen and have not noticed yet
+ * Always  I1  sleepers + tokens is the number of workers between announce and waking up; whoever
+ *             wakes takes a token, or leaves as a sleeper if there is none: chosen means anybody
+ *         I2  a token's owner is counted as a searcher already, by whoever chose it
+ *         I3  whoever sleeps has announced it and then looked at every source
+ *         I4  the last searcher to leave with work looks at every source after it has left
+ *         I5  who comes back from an announce may take the token that would have woken another; that
+ *             one stays a sleeper, so a worker that ends wakes all that still sleep
+ * Orders  N1  notify    idle   look <- N3 N4      after a push, whose bottom was stored to be looked
+ *                                                 at (deque.c, D1)
+ *         N2  notify    idle   seq_cst -> N5      a token
+ *         N3  announce  idle   seq_cst -> N1      then the sources are looked at (deque.c, D5)
+ *         N4  found     idle   seq_cst -> N1      likewise
+ *         N5  wake      idle   acquire <- N2 N6
+ *         N6  wake_all  idle   seq_cst -> N5 N7
+ *         N7  meet      idle   acq_rel <- N6      everybody who stops looking for work, and everybody
+ *                                                 who waits for that, moves this word: the later of
+ *                                                 two sees what the earlier did before
+ * Why a push may go unannounced while somebody searches: the pusher stored bottom and then read idle
+ * before that searcher's N3 or N4, so in the single order of looks the searcher's look at bottom
+ * comes after the push and finds it. */
+#include "base/clock.h"
+#include "base/compiler.h"
+#include "sched/pool.h"
+
+#include <limits.h>
+
+static const uint32_t SEARCHER = 1, SLEEPER = UINT32_C(1) << 10, TOKEN = UINT32_C(1) << 21;
+
+static uint32_t searchers(uint32_t idle)
+{
+    return idle & (SLEEPER - 1);
+}
+
+static uint32_t sleepers(uint32_t idle)
+{
+    return (idle & (TOKEN - 1)) / SLEEPER;
+}
+
+static uint32_t tokens(uint32_t idle)
+{
+    return idle / TOKEN;
+}
+
+void fl_idle_notify(struct fl_pool *p)
+{
+    uint32_t idle = fl_look(&p->idle); /* N1 */
+
+    do {
+        if (searchers(idle) != 0 || sleepers(idle) == 0)
+            return;
+    } while (!fl_cas_weak(&p->idle, &idle, idle - SLEEPER + SEARCHER + TOKEN, seq_cst,
+                          seq_cst)); /* N2, on failure N1 */
+    fl_futex_wake(&p->idle, 1);
+}
+
+void fl_idle_wake_all(struct fl_pool *p)
+{
+    uint32_t idle = fl_load(&p->idle, relaxed); /* hint: the CAS decides */
+    uint32_t n;
+
+    do {
+        n = sleepers(idle);
+    } while (!fl_cas_weak(&p->idle, &idle, idle + n * (SEARCHER + TOKEN - SLEEPER), seq_cst,
+                          relaxed)); /* N6; hint: the next try decides */
+    if (n != 0)
+        fl_futex_wake(&p->idle, INT_MAX);
+}
+
+void fl_idle_meet(struct fl_pool *p)
+{
+    fl_add(&p->idle, 0, acq_rel); /* N7 */
+}
+
+static bool begin_search(struct fl_pool *p)
+{
+    uint32_t idle = fl_load(&p->idle, relaxed); /* hint: the CAS decides */
+
+    do {
+        if (searchers(idle) >= p->max_searchers)
+            return false;
+    } while (!fl_cas_weak(&p->idle, &idle, idle + SEARCHER, relaxed,
+                          relaxed)); /* count: it is the leaving that orders */
+    return true;
+}
+
+static void found(struct fl_pool *p)
+{
+    uint32_t idle = fl_sub(&p->idle, SEARCHER, seq_cst); /* N4 */
+
+    if (searchers(idle) == 1 && fl_work_is_visible(p))
+        fl_idle_notify(p);
+}
+
+static void announce(struct fl_pool *p, bool searching)
+{
+    fl_add(&p->idle, searching ? SLEEPER - SEARCHER : SLEEPER, seq_cst); /* N3 */
+}
+
+/* Back from the brink: as a searcher, or for good. */
+static void renounce(struct fl_pool *p, bool to_search)
+{
+    uint32_t idle = fl_load(&p->idle, relaxed); /* hint: the CAS decides */
+    uint32_t next;
+
+    do {
+        next = tokens(idle) != 0 ? idle - TOKEN : idle - SLEEPER + SEARCHER;
+        if (!to_search)
+            next -= SEARCHER;
+    } while (
+        !fl_cas_weak(&p->idle, &idle, next, acquire, relaxed)); /* N5; hint: the next decides */
+}
+
+static void sleep_until_chosen(struct fl_pool *p)
+{
+    uint32_t idle = fl_load(&p->idle, relaxed); /* hint: the CAS decides */
+
+    for (;;) {
+        if (tokens(idle) == 0) {
+            fl_futex_wait(&p->idle, idle, INT64_MAX);
+            idle = fl_load(&p->idle, relaxed); /* hint: the CAS decides */
+        } else if (fl_cas_weak(&p->idle, &idle, idle - TOKEN, acquire, relaxed)) { /* N5; hint */
+            return;
+        }
+    }
+}
+
+/* Lanes at every turn: their words change only when something comes. Deques less often: to look at
+ * one is to take the line from its owner. */
+static struct fl_task *search(struct fl_worker *w)
+{
+    struct fl_pool *p = w->pool;
+    int64_t until = 0;
+
+    for (unsigned turn = 0;; turn++) {
+        struct fl_task *task = fl_take_from_lanes(w);
+
+        if (task == NULL && turn % 8 == 0)
+            task = fl_take_from_workers(w);
+        if (task != NULL)
+            return task;
+        if (turn % 16 == 0) {
+            int64_t now = p->spin_ns > 0 ? fl_now() : 0;
+
+            if (until == 0)
+                until = now + p->spin_ns;
+            if (now >= until)
+                return NULL;
+        }
+        fl_relax();
+    }
+}
+
+struct fl_task *fl_idle(struct fl_worker *w)
+{
+    struct fl_pool *p = w->pool;
+    bool searching = begin_search(p);
+
+    for (;;) {
+        struct fl_task *task = searching ? search(w) : NULL;
+
+        if (task != NULL) {
+            found(p);
+            return task;
+        }
+        announce(p, searching);
+        fl_stop_poll(p);
+        /* settled by N3: whoever set it has moved idle since, before our announce or after */
+        if ((fl_load(&p->mode, relaxed) & FL_EXIT) != 0 || fl_forked(&p->home.forked)) {
+            renounce(p, false);
+            fl_idle_wake_all(p); /* I5 */
+            return NULL;
+        }
+        if (fl_work_is_visible(p)) {
+            renounce(p, true);
+        } else {
+            fl_count(&w->count.parks);
+            fl_worker_trace(w, FILCH_TRACE_PARK, NULL);
+            sleep_until_chosen(p);
+            fl_count(&w->count.wakes);
+            fl_worker_trace(w, FILCH_TRACE_UNPARK, NULL);
+        }
+        searching = true;
+    }
+}

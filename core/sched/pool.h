@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * pool.h: the work-stealing pool: its workers, the lanes by which tasks come in from outside, and the
+ * words that threads meet in. Fields stand by who writes them.
+ *
+ * Words   mode      bits, only ever set: see enum fl_mode; stop.c
+ *         idle      who searches, who sleeps: idle.c
+ *         worker[]  a slot is filled once, by CAS, and stays; the first n_workers by create, the rest
+ *                   by spare.c
+ *         lane[]    filled once, by CAS, in order: push.c
+ *         the others: the file that is named beside them */
+#ifndef FL_SCHED_POOL_H
+#define FL_SCHED_POOL_H
+
+#include <stdalign.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/atomic.h"
+#include "base/counters.h"
+#include "base/futex.h"
+#include "base/slab.h"
+#include "base/thread.h"
+#include "queue/deque.h"
+#include "sched/executor.h"
+#include "sched/task.h"
+
+struct fl_pool;
+struct fl_ring;
+struct fl_table;
+
+enum {
+    FL_MAX_LANES = 256,  /* threads that can be inside submit at the same instant */
+    FL_LANES_EVERY = 61, /* a busy worker looks at the lanes every so many tasks (SPEC row T3) */
+    FL_SPIN_NS = 50000,  /* what a wake across cores costs here at most: docs/notes/spin.md */
+    FL_MAX_SPARES = 256  /* the default */
+};
+
+enum fl_mode {
+    FL_CLOSING = 1,    /* no submits any more */
+    FL_CANCELLING = 2, /* what is queued is dropped as cancelled */
+    FL_BROKEN = 4,     /* a start hook failed: what is queued is dropped as broken */
+    FL_EXIT = 8,       /* closing, and nothing is left: workers end */
+    FL_ORPHAN = 16     /* destroyed by a task: the last worker frees the pool */
+};
+
+/* What a thread is in the middle of, innermost first. */
+struct fl_frame {
+    const struct fl_task *task;
+    struct fl_frame *up;
+};
+
+enum fl_life {
+    FL_EMPTY,  /* a slot without a thread */
+    FL_ACTIVE, /* a thread that works, searches, sleeps or waits for a future */
+    FL_DORMANT /* a spare that nobody needs now */
+};
+
+struct fl_worker {
+    /* Set before it starts. */
+    struct fl_pool *pool;
+    uint32_t index;
+    struct fl_thread thread;
+    struct fl_ring *trace; /* NULL: not traced */
+
+    /* The worker's own. */
+    struct fl_frame *frame;
+    uint64_t random;
+    uint32_t turn;
+    uint32_t lane_turn;
+    bool unhooked; /* its start hook failed */
+    struct fl_slab slab;
+    struct {
+        fl_counter pushed;   /* tasks put on its own deque */
+        fl_counter begun;    /* tasks taken from a queue */
+        fl_counter ended;    /* ... and done with */
+        fl_counter executed; /* functions that have returned */
+        fl_counter stolen;
+        fl_counter parks;
+        fl_counter wakes;
+        fl_counter helped;
+        fl_counter trace_dropped;
+    } count;
+
+    /* Everybody's. */
+    alignas(FL_LINE_PAIR) fl_atomic(uint32_t) life; /* enum fl_life: spare.c */
+    struct fl_deque deque;
+};
+
+enum {
+    FL_LANE_HELD = 1,
+    FL_LANE_NOTED = 2
+};
+
+struct fl_lane {
+    alignas(FL_LINE_PAIR) fl_atomic(uint32_t) held; /* push.c */
+    struct fl_deque deque;                          /* its holder pushes, nobody pops */
+    struct fl_slab slab;                            /* its holder's */
+};
+
+struct fl_pool {
+    struct fl_home home; /* first: futures point here */
+
+    /* Set by create. */
+    unsigned n_workers;
+    unsigned n_slots;   /* workers and spares */
+    unsigned n_started; /* n_workers, or fewer if that was asked for; create's, not the workers' */
+    unsigned max_searchers;
+    enum filch_help help;
+    int64_t spin_ns;
+    unsigned flags;
+    size_t trace_events;
+    size_t stack_size;
+    char name[9];
+    int (*on_thread_start)(void *);
+    void (*on_thread_stop)(void *);
+    void *hook_arg;
+    void (*drop_handle)(void *handle); /* what the pool frees with itself */
+    void *handle;
+
+    /* Seldom written. */
+    alignas(FL_LINE_PAIR) fl_atomic(uint32_t) mode;
+    fl_atomic(uint32_t) top_slot; /* 1 + the highest slot ever filled: spare.c */
+    fl_atomic(struct fl_lane *) lane[FL_MAX_LANES];
+    fl_atomic(struct fl_table *) names;
+    struct fl_lock names_lock;
+    unsigned trace_turn; /* the trace's reader's */
+
+    alignas(FL_LINE_PAIR) fl_atomic(uint32_t) idle;
+
+    alignas(FL_LINE_PAIR) fl_atomic(int32_t) debt; /* spares too many: spare.c */
+    fl_atomic(uint32_t) threads;                   /* alive: stop.c */
+    fl_atomic(uint32_t) quiet_waiters;             /* stop.c */
+    fl_atomic(uint32_t) quiet_event;
+    fl_atomic(uint64_t) ended_outside; /* tasks dropped by a thread that is no worker */
+    fl_atomic(uint64_t) spares_started;
+    fl_atomic(int64_t) blocks_out; /* pool.c */
+    struct fl_lock join_lock;
+    bool joined;
+
+    alignas(FL_LINE_PAIR) fl_atomic(struct fl_worker *) worker[]; /* n_slots of them */
+};
+
+/* pool.c */
+int fl_pool_create(struct fl_pool **out, const filch_options *options,
+                   const struct fl_home_ops *home_ops);
+void fl_pool_release(struct fl_pool *p); /* threads are gone, the handle is given up */
+void fl_pool_free_block(struct fl_pool *p, void *block);
+struct fl_worker *fl_worker_create(struct fl_pool *p, unsigned index);
+void fl_worker_free(struct fl_worker *w);
+int fl_worker_start(struct fl_worker *w);
+void fl_pool_break(struct fl_pool *p); /* a start hook has failed */
+bool fl_pool_is_broken(const struct fl_pool *p);
+struct fl_worker *fl_worker_self(void); /* the calling thread's, or NULL */
+
+static inline struct fl_worker *fl_worker_at(struct fl_pool *p, unsigned i)
+{
+    return fl_load(&p->worker[i], acquire); /* P2 (spare.c) */
+}
+
+/* worker.c */
+void *fl_worker_main(void *worker);
+void fl_worker_run(struct fl_worker *w, struct fl_task *task); /* taken from a queue */
+bool fl_worker_is_inside(const struct fl_worker *w, const struct fl_task *task);
+void fl_worker_trace(struct fl_worker *w, uint32_t kind, filch_task_fn *fn);
+
+/* steal.c: the list of all sources, taken from and looked at */
+struct fl_task *fl_take_from_lanes(struct fl_worker *w);
+struct fl_task *fl_take_from_workers(struct fl_worker *w);
+struct fl_task *fl_take_any(struct fl_pool *p); /* by a thread that is no worker */
+bool fl_work_is_visible(struct fl_pool *p);
+
+/* idle.c */
+struct fl_task *fl_idle(struct fl_worker *w); /* NULL: the worker has to end */
+void fl_idle_notify(struct fl_pool *p);       /* after a push and a look */
+void fl_idle_wake_all(struct fl_pool *p);
+void fl_idle_meet(struct fl_pool *p); /* orders the caller among those who announce */
+
+/* push.c */
+struct fl_push {
+    struct fl_pool *pool;
+    struct fl_worker *worker; /* NULL: by a lane */
+    struct fl_lane *lane;
+    struct fl_deque *deque;
+    struct fl_slab *slab;
+};
+int fl_push_begin(struct fl_push *at, struct fl_pool *p, size_t n);
+void fl_push_end(struct fl_push *at, struct fl_task *const *tasks, size_t n);
+void fl_push_abort(struct fl_push *at);
+void fl_lane_free(struct fl_pool *p, struct fl_lane *lane);
+
+/* help.c */
+bool fl_help_with(struct fl_worker *w, const struct fl_task *task);
+bool fl_help_from(struct fl_worker *w, unsigned victim, uint64_t floor, bool (*only_if)(void *),
+                  void *arg);
+bool fl_help_any(struct fl_worker *w);
+
+/* spare.c */
+void fl_block_begin(struct fl_pool *p);
+void fl_block_end(struct fl_pool *p);
+bool fl_spare_retire(struct fl_worker *w); /* true: slept as a dormant spare */
+void fl_spare_wake(struct fl_worker *w);
+void fl_spare_wake_all(struct fl_pool *p);
+
+/* stop.c */
+bool fl_is_quiet(struct fl_pool *p);
+uint64_t fl_pool_submitted(struct fl_pool *p);
+void fl_worker_gone(struct fl_worker *w); /* the last thing a worker's thread does */
+void fl_stop_poll(struct fl_pool *p);
+int fl_pool_shutdown(struct fl_pool *p, unsigned flags, filch_deadline deadline);
+void fl_pool_destroy(struct fl_pool *p);
+int fl_pool_wait_idle(struct fl_pool *p, filch_deadline deadline);
+
+#endif /* FL_SCHED_POOL_H */

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * steal.c: every source of work, in one file: taken from, and looked at before a sleep.
+ *
+ * A source that is added is added here, to both. The orders are the deque's (deque.c); a slot or a
+ * lane that is filled later than a look is made belongs to a push that comes later too: filling it
+ * is sequenced before its first push, and the push stores to be looked at.
+ *
+ * Words   lane[i]    filled once, in order: push.c
+ *         top_slot   1 + the highest worker slot ever filled: spare.c
+ * Orders  T1  scan  lane[i]    look <- push.c's G1
+ *         T2  scan  top_slot   look <- spare.c's E2 */
+#include "base/random.h"
+#include "sched/pool.h"
+
+static struct fl_lane *lane_at(struct fl_pool *p, uint32_t i)
+{
+    return i < FL_MAX_LANES ? fl_look(&p->lane[i]) : NULL; /* T1 */
+}
+
+struct fl_task *fl_take_from_lanes(struct fl_worker *w)
+{
+    struct fl_pool *p = w->pool;
+    uint32_t first = w->lane_turn++;
+    uint32_t n = 0;
+
+    while (lane_at(p, n) != NULL)
+        n++;
+    for (uint32_t i = 0; i < n; i++) {
+        struct fl_task *task = fl_deque_shift(&lane_at(p, (first + i) % n)->deque);
+
+        if (task != NULL)
+            return task;
+    }
+    return NULL;
+}
+
+struct fl_task *fl_take_from_workers(struct fl_worker *w)
+{
+    struct fl_pool *p = w->pool;
+    uint32_t n = fl_look(&p->top_slot); /* T2 */
+    uint32_t first = fl_random_below(&w->random, n);
+
+    for (uint32_t i = 0; i < n; i++) {
+        struct fl_worker *victim = fl_worker_at(p, (first + i) % n);
+        struct fl_task *task;
+
+        if (victim == NULL || victim == w)
+            continue;
+        task = fl_deque_steal(&victim->deque);
+        if (task != NULL) {
+            fl_count(&w->count.stolen);
+            if (w->trace != NULL)
+                fl_worker_trace(w, FILCH_TRACE_STEAL, task->ops->fn(task));
+            return task;
+        }
+    }
+    return NULL;
+}
+
+struct fl_task *fl_take_any(struct fl_pool *p)
+{
+    uint32_t n = fl_look(&p->top_slot); /* T2 */
+    struct fl_lane *lane;
+
+    for (uint32_t i = 0; (lane = lane_at(p, i)) != NULL; i++) {
+        struct fl_task *task = fl_deque_shift(&lane->deque);
+
+        if (task != NULL)
+            return task;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        struct fl_worker *victim = fl_worker_at(p, i);
+        struct fl_task *task = victim != NULL ? fl_deque_steal(&victim->deque) : NULL;
+
+        if (task != NULL)
+            return task;
+    }
+    return NULL;
+}
+
+bool fl_work_is_visible(struct fl_pool *p)
+{
+    uint32_t n = fl_look(&p->top_slot); /* T2 */
+    struct fl_lane *lane;
+
+    for (uint32_t i = 0; (lane = lane_at(p, i)) != NULL; i++) {
+        if (!fl_deque_looks_empty(&lane->deque))
+            return true;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        struct fl_worker *victim = fl_worker_at(p, i);
+
+        if (victim != NULL && !fl_deque_looks_empty(&victim->deque))
+            return true;
+    }
+    return false;
+}

@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * stop.c: when nothing is left to do, and how a pool ends.
+ *
+ * Every task that is pushed is counted by the one who pushes (a worker's counter, a lane's bottom)
+ * and counted as ended by the one who takes it out of the queue. If the sum of the ended, read first,
+ * equals the sum of the pushed, read second, then nothing was queued or running at the time between.
+ * Who could be the last to make it so looks: a worker that is about to sleep, a spare that goes
+ * dormant, a thread that leaves a lane, and whoever waits.
+ *
+ * Words   mode           FL_CLOSING and the others; bits are only ever set
+ *         quiet_waiters  how many threads wait for quiet
+ *         quiet_event    moves when a quiet moment has been seen; a futex
+ *         threads        worker threads alive; a futex for those who wait for 0
+ *         ended_outside  tasks dropped by threads that are no workers
+ * Always  Q1  whoever stops looking for work, and whoever begins to wait, moves the word idle (idle.c,
+ *             N7) before it looks: so the last of them sees what all the others have ended
+ *         Q2  once FL_CLOSING is set and a lane has been seen free, nothing comes by that lane any
+ *             more; a lane that is held gets a note, and its holder looks in our place (push.c, G3)
+ *         Q3  FL_EXIT is set once, by whoever sees a closing pool quiet; then every worker ends
+ *         Q4  the last worker to end touches nothing of the pool after its X4, unless the pool is an
+ *             orphan, and then it alone frees it
+ * Orders  X1  end       mode           or seq_cst -> X2 spare.c's E6
+ *         X2  look      mode           look <- X1
+ *         X3  event     quiet_event    add release -> X5     the quiet before the event
+ *         X4  gone      threads        sub acq_rel -> X6     all a worker did before it is gone
+ *         X5  await     quiet_event    acquire <- X3
+ *         X6  await     threads        acquire <- X4
+ *         X7  drop      ended_outside  add release -> X8     a dropped task before its count
+ *         X8  sum       ended_outside  acquire <- X7
+ *         X9  note      held           or acq_rel -> push.c's H1 <-> push.c's H2 */
+#include "base/clock.h"
+#include "base/compiler.h"
+#include "sched/pool.h"
+
+#include <limits.h>
+
+static uint64_t sum_ended(struct fl_pool *p)
+{
+    uint64_t sum = fl_load(&p->ended_outside, acquire); /* X8 */
+    uint32_t n = fl_look(&p->top_slot);                 /* X2 */
+
+    for (uint32_t i = 0; i < n; i++) {
+        struct fl_worker *w = fl_worker_at(p, i);
+
+        if (w != NULL)
+            sum += fl_count_read(&w->count.ended);
+    }
+    return sum;
+}
+
+uint64_t fl_pool_submitted(struct fl_pool *p)
+{
+    uint32_t n = fl_look(&p->top_slot); /* X2 */
+    uint64_t sum = 0;
+
+    for (uint32_t i = 0; i < n; i++) {
+        struct fl_worker *w = fl_worker_at(p, i);
+
+        if (w != NULL)
+            sum += fl_count_read(&w->count.pushed);
+    }
+    for (uint32_t i = 0; i < FL_MAX_LANES; i++) {
+        struct fl_lane *lane = fl_look(&p->lane[i]); /* X2 */
+
+        if (lane == NULL)
+            break;
+        sum += fl_look(&lane->deque.bottom) - FL_DEQUE_START; /* X2 */
+    }
+    return sum;
+}
+
+bool fl_is_quiet(struct fl_pool *p)
+{
+    uint64_t ended = sum_ended(p);
+
+    return ended == fl_pool_submitted(p);
+}
+
+static bool lanes_are_free(struct fl_pool *p)
+{
+    for (uint32_t i = 0; i < FL_MAX_LANES; i++) {
+        struct fl_lane *lane = fl_look(&p->lane[i]); /* X2 */
+
+        if (lane == NULL)
+            break;
+        if ((fl_or(&lane->held, FL_LANE_NOTED, acq_rel) & FL_LANE_HELD) != 0) /* X9 */
+            return false;
+    }
+    return true;
+}
+
+static void let_workers_end(struct fl_pool *p)
+{
+    if ((fl_or(&p->mode, FL_EXIT, seq_cst) & FL_EXIT) != 0) /* X1 */
+        return;
+    fl_idle_wake_all(p);
+    fl_spare_wake_all(p);
+}
+
+void fl_stop_poll(struct fl_pool *p)
+{
+    uint32_t mode = fl_look(&p->mode); /* X2 */
+
+    if ((mode & FL_CLOSING) == 0 && fl_load(&p->quiet_waiters, relaxed) == 0) /* settled by Q1 */
+        return;
+    if ((mode & FL_CLOSING) != 0 && !lanes_are_free(p))
+        return;
+    if (!fl_is_quiet(p))
+        return;
+    fl_add(&p->quiet_event, 1, release); /* X3 */
+    fl_futex_wake(&p->quiet_event, INT_MAX);
+    if ((mode & FL_CLOSING) != 0)
+        let_workers_end(p);
+}
+
+/* Last of all in a worker's thread. */
+void fl_worker_gone(struct fl_worker *w)
+{
+    struct fl_pool *p = w->pool;
+    bool orphan =
+        (fl_load(&p->mode, relaxed) & FL_ORPHAN) != 0; /* settled by X2: set before FL_EXIT */
+
+    if (fl_sub(&p->threads, 1, acq_rel) != 1) /* X4 */
+        return;
+    if (!orphan) {
+        fl_futex_wake(&p->threads, INT_MAX);
+        return;
+    }
+    for (uint32_t i = 0; i < p->n_slots; i++) {
+        struct fl_worker *other = fl_worker_at(p, i);
+
+        if (other == w)
+            fl_thread_detach(&w->thread);
+        else if (other != NULL && fl_load(&other->life, relaxed) != FL_EMPTY) /* settled by X4 */
+            fl_thread_join(&other->thread);
+    }
+    fl_pool_release(p);
+}
+
+/* The threads have ended, or are about to without touching the pool. */
+static void join_all(struct fl_pool *p)
+{
+    fl_lock_enter(&p->join_lock);
+    for (uint32_t i = 0; i < p->n_slots && !p->joined; i++) {
+        struct fl_worker *w = fl_worker_at(p, i);
+
+        if (w != NULL && fl_load(&w->life, relaxed) != FL_EMPTY) /* settled by X6 */
+            fl_thread_join(&w->thread);
+    }
+    p->joined = true;
+    fl_lock_leave(&p->join_lock);
+}
+
+static int await_threads(struct fl_pool *p, filch_deadline deadline)
+{
+    uint32_t n;
+
+    while ((n = fl_load(&p->threads, acquire)) != 0) { /* X6 */
+        if (fl_futex_wait(&p->threads, n, deadline) == FILCH_ETIMEDOUT)
+            return fl_load(&p->threads, acquire) == 0 ? 0 : FILCH_ETIMEDOUT; /* X6 */
+    }
+    return 0;
+}
+
+static void cancel_queued(struct fl_pool *p)
+{
+    struct fl_task *task;
+
+    while ((task = fl_take_any(p)) != NULL) {
+        task->ops->drop(task, FILCH_ECANCELED);
+        fl_add(&p->ended_outside, 1, release); /* X7 */
+    }
+}
+
+static bool called_from_inside(struct fl_pool *p)
+{
+    struct fl_worker *w = fl_worker_self();
+
+    return w != NULL && w->pool == p;
+}
+
+static void close_pool(struct fl_pool *p, uint32_t bits)
+{
+    fl_or(&p->mode, FL_CLOSING | bits, seq_cst); /* X1 */
+    if ((bits & FL_CANCELLING) != 0)
+        cancel_queued(p);
+    fl_idle_meet(p);
+    fl_stop_poll(p);
+}
+
+int fl_pool_shutdown(struct fl_pool *p, unsigned flags, filch_deadline deadline)
+{
+    if ((flags & ~(unsigned)(FILCH_CANCEL_PENDING | FILCH_NO_WAIT)) != 0)
+        return FILCH_EINVAL;
+    close_pool(p, (flags & FILCH_CANCEL_PENDING) != 0 ? FL_CANCELLING : 0);
+    if ((flags & FILCH_NO_WAIT) != 0)
+        return 0;
+    if (called_from_inside(p))
+        return FILCH_EDEADLK;
+    if (await_threads(p, deadline) != 0)
+        return FILCH_ETIMEDOUT;
+    join_all(p);
+    return 0;
+}
+
+void fl_pool_destroy(struct fl_pool *p)
+{
+    if (called_from_inside(p)) {
+        close_pool(p, FL_ORPHAN);
+        return;
+    }
+    close_pool(p, 0);
+    await_threads(p, FILCH_FOREVER);
+    join_all(p);
+    fl_pool_release(p);
+}
+
+int fl_pool_wait_idle(struct fl_pool *p, filch_deadline deadline)
+{
+    uint32_t before = fl_load(&p->quiet_event, acquire); /* X5 */
+    int status = 0;
+
+    if (called_from_inside(p))
+        return FILCH_EDEADLK;
+    fl_add(&p->quiet_waiters, 1, relaxed); /* settled by N7 of idle.c: we meet before we look */
+    fl_idle_meet(p);
+    while (!fl_is_quiet(p) && fl_load(&p->quiet_event, acquire) == before) { /* X5 */
+        if (status != 0)
+            break;
+        status = fl_futex_wait(&p->quiet_event, before, deadline);
+    }
+    if (status != 0 && (fl_is_quiet(p) || fl_load(&p->quiet_event, acquire) != before)) /* X5 */
+        status = 0;
+    fl_sub(&p->quiet_waiters, 1, relaxed); /* count */
+    return status;
+}

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * worker.c: a worker's life: look, run, look again; search and sleep when there is nothing (idle.c).
+ *
+ * Words   mode   see stop.c: read here as a hint before each task; whoever ends or cancels the pool
+ *                takes what is queued itself, so that a stale read only runs one task more */
+#include "base/clock.h"
+#include "base/compiler.h"
+#include "base/thread.h"
+#include "queue/ring.h"
+#include "sched/pool.h"
+
+#include <stdio.h>
+
+void fl_worker_trace(struct fl_worker *w, uint32_t kind, filch_task_fn *fn)
+{
+    if (fl_likely(w->trace == NULL))
+        return;
+
+    filch_trace_event event = {fl_now(), w->index, kind, fn, NULL};
+    if (!fl_ring_push(w->trace, &event))
+        fl_count(&w->count.trace_dropped);
+}
+
+bool fl_worker_is_inside(const struct fl_worker *w, const struct fl_task *task)
+{
+    for (const struct fl_frame *f = w->frame; f != NULL; f = f->up) {
+        if (f->task == task)
+            return true;
+    }
+    return false;
+}
+
+void fl_worker_run(struct fl_worker *w, struct fl_task *task)
+{
+    struct fl_frame frame = {task, w->frame};
+    uint32_t mode = fl_load(&w->pool->mode, relaxed); /* hint: see above */
+
+    fl_count(&w->count.begun);
+    w->frame = &frame;
+    if (fl_unlikely((mode & (FL_BROKEN | FL_CANCELLING)) != 0))
+        task->ops->drop(task, (mode & FL_BROKEN) != 0 ? FILCH_EBROKEN : FILCH_ECANCELED);
+    else
+        task->ops->run(task);
+    w->frame = frame.up;
+    fl_count_shown(&w->count.ended);
+}
+
+/* The youngest of its own first, and now and then what waits outside. */
+static struct fl_task *next_task(struct fl_worker *w)
+{
+    struct fl_task *task = NULL;
+
+    if (++w->turn % FL_LANES_EVERY == 0)
+        task = fl_take_from_lanes(w);
+    if (task == NULL)
+        task = fl_deque_pop(&w->deque);
+    if (task == NULL)
+        task = fl_take_from_lanes(w);
+    if (task == NULL)
+        task = fl_take_from_workers(w);
+    return task;
+}
+
+static void start_hook(struct fl_worker *w)
+{
+    struct fl_pool *p = w->pool;
+
+    if (p->on_thread_start == NULL || p->on_thread_start(p->hook_arg) == 0)
+        return;
+    w->unhooked = true;
+    fl_pool_break(p);
+}
+
+void *fl_worker_main(void *worker)
+{
+    struct fl_worker *w = worker;
+    struct fl_pool *p = w->pool;
+    char name[16];
+
+    fl_self()->worker = w;
+    snprintf(name, sizeof name, "%.8s-w%u", p->name, w->index % 100000);
+    fl_thread_name(name);
+    start_hook(w);
+    for (;;) {
+        struct fl_task *task = next_task(w);
+
+        if (task == NULL)
+            task = fl_idle(w);
+        if (task == NULL)
+            break;
+        fl_worker_run(w, task);
+        if (w->index >= p->n_workers)
+            fl_spare_retire(w);
+    }
+    if (!w->unhooked && p->on_thread_stop != NULL)
+        p->on_thread_stop(p->hook_arg);
+    fl_self()->worker = NULL;
+    fl_worker_gone(w);
+    return NULL;
+}

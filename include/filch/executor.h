@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * filch/executor.h: executors: made, shut down, destroyed.
+ *
+ * An executor owns worker threads and the queues between them. Everything it needs is inside it:
+ * any number may live side by side, and destroying one leaves the others alone. Tasks go in with
+ * filch_submit (submit.h) and come back as futures (future.h). The workers steal from each other,
+ * sleep when there is nothing to do, and have all signals blocked but those of a crash.
+ *
+ *     filch_options o = { .size = sizeof o, .workers = 4, .name = "io" };
+ *     int status = filch_executor_create(&ex, &o);
+ *     ...
+ *     filch_executor_destroy(ex); */
+#ifndef FILCH_EXECUTOR_H
+#define FILCH_EXECUTOR_H
+
+#include <filch/base.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct filch_executor filch_executor;
+
+enum filch_limit {
+    FILCH_MAX_WORKERS = 512, /* more is FILCH_EINVAL */
+    FILCH_MAX_SPARES = 500
+};
+
+/* Which executor is made. All but the first are there to be compared with. */
+enum filch_backend {
+    FILCH_BACKEND_STEAL = 0, /* work stealing: filch itself */
+    FILCH_BACKEND_MUTEX,     /* naive: one queue, a mutex and condition variables, futures too */
+    FILCH_BACKEND_CK         /* the pool one would build from Concurrency Kit's parts */
+};
+
+/* What a worker that waits for a future may run meanwhile. */
+enum filch_help {
+    FILCH_HELP_DESCENDANTS = 0, /* the awaited task and what it has submitted: safe with locks held
+                                   that the awaited task does not take */
+    FILCH_HELP_ANY,             /* whatever is queued: never holds a lock across a wait */
+    FILCH_HELP_NONE             /* nothing: another thread takes the waiting one's place */
+};
+
+enum filch_executor_flags {
+    FILCH_BEST_EFFORT_THREADS = 1, /* fewer threads than asked for are fine, from one upwards */
+    FILCH_FORK_RESTART = 2,        /* a forked child gets an empty executor of its own */
+    FILCH_KEEP_SIGNALS = 4         /* workers inherit the creating thread's signal mask */
+};
+
+/* Set size to sizeof and the rest to zero: every zero is a default. Fields are only ever appended.
+ */
+typedef struct filch_options {
+    size_t size;
+    unsigned workers;           /* 0: filch_cpu_budget() */
+    unsigned flags;             /* enum filch_executor_flags */
+    const char *name;           /* threads are called "name-w3"; 8 bytes count; NULL: "filch" */
+    size_t stack_size;          /* of a worker, in bytes; 0: the system's default */
+    int64_t spin_ns;            /* search that long before sleeping; 0: 50 us; < 0: not at all */
+    unsigned max_searchers;     /* workers that search at once; 0: half of them, rounded up */
+    unsigned max_spares;        /* threads that may stand in for waiting ones; 0: 256 */
+    enum filch_help help;       /* what waiting workers do */
+    enum filch_backend backend; /* a rival, to compare */
+    int (*on_thread_start)(void *hook_arg); /* first on each worker; not 0: executor broken */
+    void (*on_thread_stop)(void *hook_arg); /* last on each worker whose start hook returned 0 */
+    void *hook_arg;
+    const filch_allocator *allocator; /* NULL: the system's; copied */
+    size_t trace_events;              /* a ring of that many events for each worker; 0: none */
+} filch_options;
+
+/* Makes an executor and starts its workers. options may be NULL: all defaults.
+ * Returns 0 with *out set, or
+ *     FILCH_EINVAL    an option out of range, or size not set
+ *     FILCH_E2BIG     options of a later version that ask for what this one does not know
+ *     FILCH_ENOMEM    out of memory
+ *     FILCH_EAGAIN    the system gave fewer threads than asked for (no thread is left behind)
+ *     FILCH_ENOTSUP   a backend that this build does not have
+ * Blocks   no longer than the system takes to start threads. */
+FILCH_API FILCH_CHECK int filch_executor_create(filch_executor **out, const filch_options *options);
+
+enum filch_shutdown_flags {
+    FILCH_DRAIN = 0,          /* run what is queued, then stop */
+    FILCH_CANCEL_PENDING = 1, /* cancel what has not started: its futures are over on return */
+    FILCH_NO_WAIT = 2         /* return at once; the workers stop by themselves when it is done */
+};
+
+/* Ends an executor: from now on submits are refused, and once nothing is queued or running the
+ * workers end. May be called again, by several threads at once, and with other flags: a later
+ * FILCH_CANCEL_PENDING cancels what an earlier FILCH_DRAIN left queued.
+ * Returns 0 when all is done (or at once with FILCH_NO_WAIT), or
+ *     FILCH_ETIMEDOUT   something still runs at the deadline (filch_executor_stats_read says how
+ *                       much); the shutdown goes on, and may be waited for again
+ *     FILCH_EDEADLK     called by a task of this executor, which would wait for itself; the
+ *                       shutdown goes on
+ *     FILCH_EINVAL      unknown flags
+ *     FILCH_EFORKED     in a forked child
+ * Blocks   up to the deadline. */
+FILCH_API int filch_executor_shutdown(filch_executor *ex, unsigned flags, filch_deadline deadline);
+
+/* Drains, stops and frees the executor. Futures outlive it. NULL is a no-op.
+ * From a task or callback on one of its own workers it only gives up the handle: queued tasks still
+ * run, and the last worker to end frees the executor.
+ * Blocks   until every task has run, except from its own worker. */
+FILCH_API void filch_executor_destroy(filch_executor *ex);
+
+/* Waits until every task submitted so far has ended and nothing is queued.
+ * Returns 0, FILCH_ETIMEDOUT, FILCH_EDEADLK from a task of this executor, FILCH_EFORKED.
+ * Blocks   up to the deadline. */
+FILCH_API FILCH_CHECK int filch_executor_wait_idle(filch_executor *ex, filch_deadline deadline);
+
+/* The number of workers that run tasks at the same time. */
+FILCH_API unsigned filch_executor_workers(const filch_executor *ex);
+
+/* Why the executor is broken, as static text; NULL as long as it is not. */
+FILCH_API const char *filch_executor_broken(const filch_executor *ex);
+
+/* Between begin and end a waiting worker runs nothing on the calling thread's stack, so that a lock
+ * may be held across a wait whatever the awaited task does: another thread takes its place. Nests;
+ * ignored outside a worker. */
+FILCH_API void filch_nohelp_begin(void);
+FILCH_API void filch_nohelp_end(void);
+
+/* "with": FILCH_SCOPED_POOL(ex, &options); makes ex, NULL if that failed, and destroys it at the
+ * end of the block. By hand: filch_executor_create(&ex, &options) ... filch_executor_destroy(ex). */
+static inline filch_executor *filch_executor_or_null(const filch_options *options)
+{
+    filch_executor *ex = NULL;
+    return filch_executor_create(&ex, options) == 0 ? ex : NULL;
+}
+
+static inline void filch_executor_leave_scope(filch_executor **ex)
+{
+    filch_executor_destroy(*ex);
+}
+
+#define FILCH_SCOPED_POOL(ex, options)                                                             \
+    filch_executor *ex __attribute__((cleanup(filch_executor_leave_scope))) =                      \
+        filch_executor_or_null(options)
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* FILCH_EXECUTOR_H */

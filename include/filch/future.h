@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * filch/future.h: futures: what a task will have come to; and promises, futures completed by hand.
+ *
+ * A future is decided once and told to everyone who asks. It is reference counted: submit hands out
+ * one reference, the task holds another, and whoever sees it over may release it that instant. The
+ * result pointer belongs to whoever the task and its user agree on; filch passes it along and never
+ * frees it. The states are PENDING, RUNNING, then one of FINISHED, FAILED or CANCELLED for ever.
+ *
+ *     void *result;
+ *     int status = filch_future_result(future, filch_in_ms(100), &result);
+ *     filch_future_release(future); */
+#ifndef FILCH_FUTURE_H
+#define FILCH_FUTURE_H
+
+#include <filch/base.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct filch_future filch_future;
+
+enum filch_state {
+    FILCH_PENDING = 0,
+    FILCH_RUNNING,
+    FILCH_FINISHED,
+    FILCH_FAILED,
+    FILCH_CANCELLED
+};
+
+/* Why a future failed. Text lives as long as the future does. */
+typedef struct filch_error {
+    int code;            /* 0: it did not fail */
+    const char *domain;  /* "filch", "task" or "promise"; NULL if it did not fail */
+    const char *message; /* never NULL */
+    void *detail;        /* NULL for now */
+} filch_error;
+
+/* Takes a further reference. Returns f; NULL gives NULL. */
+FILCH_API filch_future *filch_future_retain(filch_future *f);
+
+/* Gives one reference back; the last one frees the future. A task whose future is released still
+ * runs. NULL is a no-op. */
+FILCH_API void filch_future_release(filch_future *f);
+
+/* Waits until f is over or the deadline passes, and tells how it ended. result may be NULL.
+ * Returns 0 with *result set, the task's own positive code, or
+ *     FILCH_ECANCELED   it was cancelled and never ran
+ *     FILCH_ETIMEDOUT   not over yet; the task goes on
+ *     FILCH_EDEADLK     f is the calling task, or one that the calling thread runs further down
+ *     FILCH_EBROKEN     the executor broke before it ran
+ *     FILCH_EFORKED     its executor stayed behind in the parent process
+ * Blocks   up to the deadline. On a worker of f's executor the wait runs f itself, if it has not
+ *          started, or what f has submitted (enum filch_help); a task that it has begun to run may
+ *          carry it beyond the deadline.
+ * Owns     *result stays with f and lives until f's last release, as far as filch is concerned. */
+FILCH_API int filch_future_result(filch_future *f, filch_deadline deadline, void **result);
+
+/* Waits like filch_future_result and fills in *error: code 0 if f finished well.
+ * Returns 0 if f finished or failed, otherwise what filch_future_result returns. */
+FILCH_API int filch_future_error(filch_future *f, filch_deadline deadline, filch_error *error);
+
+/* The state now: one acquire load. */
+FILCH_API enum filch_state filch_future_state(const filch_future *f);
+FILCH_API bool filch_future_done(const filch_future *f); /* finished, failed or cancelled */
+FILCH_API bool filch_future_running(const filch_future *f);
+FILCH_API bool filch_future_cancelled(const filch_future *f);
+
+/* Cancels f if it has not started, wakes its waiters and runs its callbacks in this thread.
+ * Returns true if f is cancelled, now or before: its task never ran and never will. */
+FILCH_API bool filch_future_cancel(filch_future *f);
+
+/* Called once f is over, with nothing locked. It may call anything; f is good while it runs. */
+typedef void filch_callback_fn(filch_future *f, void *user);
+
+/* Has fn(f, user) called when f is over: in the thread that completes or cancels it, in the order
+ * added; in this thread and before this returns if f is over already.
+ * Returns 0, or FILCH_ENOMEM with fn neither called nor kept.
+ * Owns     user is the caller's; filch only passes it on. */
+FILCH_API FILCH_CHECK int filch_future_add_done_callback(filch_future *f, filch_callback_fn *fn,
+                                                         void *user);
+
+/* Makes a future that no task completes, PENDING. Release it like any other.
+ * Returns 0 or FILCH_ENOMEM. */
+FILCH_API FILCH_CHECK int filch_promise_create(filch_future **out);
+
+/* PENDING -> RUNNING: from now on it can't be cancelled. Needed only where that matters.
+ * Returns 1 go on, 0 it was cancelled, FILCH_ESTATE started before, or not a promise. */
+FILCH_API FILCH_CHECK int filch_promise_start(filch_future *f);
+
+/* Completes a promise, from PENDING or RUNNING; waiters wake and callbacks run in this thread.
+ * Returns 0, or FILCH_ESTATE if it is over already (the first outcome stands) or is a task's. */
+FILCH_API int filch_promise_set_result(filch_future *f, void *result);
+
+/* Fails a promise with a code other than 0. message may be NULL and is copied; should there be no
+ * memory for the copy, the code stands without it.
+ * Returns 0, FILCH_EINVAL for code 0, or FILCH_ESTATE as above. */
+FILCH_API int filch_promise_set_error(filch_future *f, int code, const char *message);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* FILCH_FUTURE_H */

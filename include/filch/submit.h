@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * filch/submit.h: tasks go in.
+ *
+ * A task is a function and a pointer. From outside, tasks are queued in the order submitted, per
+ * thread; a task that submits puts its children on its own worker's deque, where that worker takes
+ * the youngest first and others steal the oldest. Submit never blocks. Without a future nothing is
+ * kept of the task's outcome, and that is the cheapest way in.
+ *
+ *     static int twice(void *arg, void **result) { *result = ...; return 0; }
+ *     int status = filch_submit(ex, twice, &number, &future); */
+#ifndef FILCH_SUBMIT_H
+#define FILCH_SUBMIT_H
+
+#include <filch/executor.h>
+#include <filch/future.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* A task: 0 for success with *result set (NULL unless it sets it), or its own positive error code.
+ * A negative return, a status handed on, fails the future with that status. */
+typedef int filch_task_fn(void *arg, void **result);
+
+/* Queues fn(arg). future may be NULL: then no outcome is kept.
+ * Returns 0, or with nothing queued
+ *     FILCH_EINVAL      ex or fn is NULL
+ *     FILCH_ENOMEM      out of memory
+ *     FILCH_ESHUTDOWN   after filch_executor_shutdown
+ *     FILCH_EBROKEN     a worker's start hook has failed
+ *     FILCH_EFORKED     in a forked child
+ * Owns     *future, one reference, is the caller's to release. arg is only passed on. */
+FILCH_API int filch_submit(filch_executor *ex, filch_task_fn *fn, void *arg, filch_future **future);
+
+/* Queues fn with a copy of the len bytes at arg, aligned to 8; fn gets the copy, which goes when it
+ * returns. Up to 64 bytes are stored in the task itself. arg may be NULL if len is 0.
+ * Returns as filch_submit. */
+FILCH_API int filch_submit_copy(filch_executor *ex, filch_task_fn *fn, const void *arg, size_t len,
+                                filch_future **future);
+
+/* Queues fn(args[i]) for each i below n, published together, with one decision whom to wake.
+ * futures may be NULL; args may be NULL (then each arg is). n may be 0.
+ * Returns as filch_submit: all are queued or none is. */
+FILCH_API int filch_submit_batch(filch_executor *ex, filch_task_fn *fn, void *const args[],
+                                 size_t n, filch_future *futures[]);
+
+/* Set size to sizeof and the rest to zero. */
+typedef struct filch_task_options {
+    size_t size;
+    size_t copy_bytes; /* not 0: arg points to that many bytes, copied as filch_submit_copy does */
+} filch_task_options;
+
+/* filch_submit with options; NULL options are all defaults. Returns as filch_submit, and FILCH_E2BIG
+ * or FILCH_EINVAL for options as filch_executor_create does. */
+FILCH_API int filch_submit_with(filch_executor *ex, const filch_task_options *options,
+                                filch_task_fn *fn, void *arg, filch_future **future);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* FILCH_SUBMIT_H */
