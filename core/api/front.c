@@ -66,7 +66,8 @@ static int restart(struct front *front, struct fl_pool *dead)
     if (status != 0)
         return status;
     if (!fl_cas(&front->pool, &dead, fresh, acq_rel, acquire)) { /* A1, on failure A2 */
-        fresh->drop_handle = NULL;
+        fresh->drop_handle = NULL; /* the handle and the allocator stay with the pool that won */
+        fresh->home.heap.with.destroy = NULL;
         fl_pool_destroy(fresh);
     }
     return 0;

@@ -136,15 +136,11 @@ static const struct fl_task_ops plain_ops = {run_plain, drop_plain, fn_of_future
 
 bool fl_future_run_here(struct fl_worker *w, filch_future *f)
 {
-    struct fl_frame frame = {&f->task, w->frame};
-
     if (!fl_future_claim(f))
         return false;
     filch_future_retain(f); /* the queue's reference may go while we run */
     fl_count(&w->count.helped);
-    w->frame = &frame;
     run_claimed(w, f);
-    w->frame = frame.up;
     filch_future_release(f);
     return true;
 }

@@ -58,12 +58,19 @@ static bool has_fired(const void *group)
     return fl_load(&g->fired, acquire) != 0; /* J2 */
 }
 
+/* What a worker runs is on its own stack, below the caller. */
+static bool is_running_on(const struct fl_worker *w, const filch_future *f)
+{
+    return fl_future_phase(f) == FL_RUNNING &&
+           fl_load(&f->runner, relaxed) == w->index + 1; /* own word, if it is ours */
+}
+
 /* What forbids waiting for f at all; 0: nothing does. */
 static int objection(struct fl_worker *w, const filch_future *f)
 {
     if (f->home != NULL && fl_forked(&f->home->forked))
         return FILCH_EFORKED;
-    if (w != NULL && fl_worker_is_inside(w, &f->task))
+    if (w != NULL && pool_of(f) == w->pool && is_running_on(w, f))
         return FILCH_EDEADLK;
     return 0;
 }
@@ -73,14 +80,10 @@ static bool is_running(void *f)
     return fl_future_phase(f) == FL_RUNNING;
 }
 
-/* Runs something that brings f nearer to its end. The caller holds a reference to f. */
-static bool help(struct fl_worker *w, filch_future *f)
+static bool help_now(struct fl_worker *w, filch_future *f)
 {
-    enum filch_help policy = w->pool->help;
     uint32_t phase = fl_future_phase(f);
 
-    if (policy == FILCH_HELP_NONE || fl_self()->nohelp != 0 || !fl_stack_is_roomy())
-        return false;
     if (pool_of(f) == w->pool) {
         uint16_t runner;
 
@@ -91,7 +94,21 @@ static bool help(struct fl_worker *w, filch_future *f)
             fl_help_from(w, runner - 1U, fl_load(&f->floor, acquire), is_running, f)) /* J1 */
             return true;
     }
-    return policy == FILCH_HELP_ANY && fl_help_any(w);
+    return w->pool->help == FILCH_HELP_ANY && fl_help_any(w);
+}
+
+/* Runs something that brings f nearer to its end. The caller holds a reference to f. */
+static bool help(struct fl_worker *w, filch_future *f)
+{
+    bool helped;
+
+    if (w->pool->help == FILCH_HELP_NONE || fl_self()->nohelp != 0 || w->nested == FL_MAX_NESTED ||
+        !fl_stack_is_roomy())
+        return false;
+    w->nested++;
+    helped = help_now(w, f);
+    w->nested--;
+    return helped;
 }
 
 /* Watches for a moment. False: that is no use any more. */

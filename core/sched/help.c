@@ -6,7 +6,8 @@
  * is not needed for the wait to end. It may run the awaited task itself, and what that has pushed on
  * the deque of the worker that runs it: there, everything from a floor upwards was pushed by the
  * awaited task or by what it waits for (leapfrogging: Wagner & Calder, PPoPP 1993). Nesting is
- * bounded by the stack: whoever has used half of it sleeps instead, and a spare takes its place.
+ * bounded: whoever has used half of its stack, or waits FL_MAX_NESTED times over, sleeps instead, and
+ * a spare takes its place.
  * Whose task may run is the caller's to know; this file only runs. */
 #include "sched/pool.h"
 

@@ -30,10 +30,11 @@ struct fl_ring;
 struct fl_table;
 
 enum {
-    FL_MAX_LANES = 256,  /* threads that can be inside submit at the same instant */
-    FL_LANES_EVERY = 61, /* a busy worker looks at the lanes every so many tasks (SPEC row T3) */
-    FL_SPIN_NS = 50000,  /* what a wake across cores costs here at most: docs/notes/spin.md */
-    FL_MAX_SPARES = 256  /* the default */
+    FL_MAX_LANES = 256,   /* threads that can be inside submit at the same instant */
+    FL_MAX_NESTED = 2000, /* waits that help, on one stack, whatever its size */
+    FL_LANES_EVERY = 61,  /* a busy worker looks at the lanes every so many tasks (SPEC row T3) */
+    FL_SPIN_NS = 50000,   /* what a wake across cores costs here at most: docs/notes/spin.md */
+    FL_MAX_SPARES = 256   /* the default */
 };
 
 enum fl_mode {
@@ -42,12 +43,6 @@ enum fl_mode {
     FL_BROKEN = 4,     /* a start hook failed: what is queued is dropped as broken */
     FL_EXIT = 8,       /* closing, and nothing is left: workers end */
     FL_ORPHAN = 16     /* destroyed by a task: the last worker frees the pool */
-};
-
-/* What a thread is in the middle of, innermost first. */
-struct fl_frame {
-    const struct fl_task *task;
-    struct fl_frame *up;
 };
 
 enum fl_life {
@@ -64,11 +59,11 @@ struct fl_worker {
     struct fl_ring *trace; /* NULL: not traced */
 
     /* The worker's own. */
-    struct fl_frame *frame;
     uint64_t random;
     uint32_t turn;
     uint32_t lane_turn;
-    bool unhooked; /* its start hook failed */
+    uint32_t nested; /* tasks on its stack that wait for the one above */
+    bool unhooked;   /* its start hook failed */
     struct fl_slab slab;
     struct {
         fl_counter pushed;   /* tasks put on its own deque */
@@ -161,7 +156,6 @@ static inline struct fl_worker *fl_worker_at(struct fl_pool *p, unsigned i)
 /* worker.c */
 void *fl_worker_main(void *worker);
 void fl_worker_run(struct fl_worker *w, struct fl_task *task); /* taken from a queue */
-bool fl_worker_is_inside(const struct fl_worker *w, const struct fl_task *task);
 void fl_worker_trace(struct fl_worker *w, uint32_t kind, filch_task_fn *fn);
 
 /* steal.c: the list of all sources, taken from and looked at */

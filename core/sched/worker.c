@@ -22,27 +22,15 @@ void fl_worker_trace(struct fl_worker *w, uint32_t kind, filch_task_fn *fn)
         fl_count(&w->count.trace_dropped);
 }
 
-bool fl_worker_is_inside(const struct fl_worker *w, const struct fl_task *task)
-{
-    for (const struct fl_frame *f = w->frame; f != NULL; f = f->up) {
-        if (f->task == task)
-            return true;
-    }
-    return false;
-}
-
 void fl_worker_run(struct fl_worker *w, struct fl_task *task)
 {
-    struct fl_frame frame = {task, w->frame};
     uint32_t mode = fl_load(&w->pool->mode, relaxed); /* hint: see above */
 
     fl_count(&w->count.begun);
-    w->frame = &frame;
     if (fl_unlikely((mode & (FL_BROKEN | FL_CANCELLING)) != 0))
         task->ops->drop(task, (mode & FL_BROKEN) != 0 ? FILCH_EBROKEN : FILCH_ECANCELED);
     else
         task->ops->run(task);
-    w->frame = frame.up;
     fl_count_shown(&w->count.ended);
 }
 
