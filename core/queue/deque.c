@@ -66,12 +66,13 @@ int fl_deque_open(struct fl_deque *d, struct fl_heap *heap)
     fl_init(&d->top, FL_DEQUE_START);
     fl_init(&d->bottom_seen, FL_DEQUE_START);
     fl_init(&d->slots, s);
+    d->own = s;
     return 0;
 }
 
 void fl_deque_close(struct fl_deque *d)
 {
-    struct fl_slots *s = fl_load(&d->slots, relaxed); /* own word: everybody else has left */
+    struct fl_slots *s = d->own;
 
     while (s != NULL) {
         struct fl_slots *older = s->older;
@@ -83,7 +84,7 @@ void fl_deque_close(struct fl_deque *d)
 
 static int grow(struct fl_deque *d, uint64_t bottom, uint64_t top, uint64_t least)
 {
-    struct fl_slots *old = fl_load(&d->slots, relaxed); /* own word */
+    struct fl_slots *old = d->own;
     uint64_t n = old->mask + 1;
 
     while (n < least) {
@@ -100,19 +101,20 @@ static int grow(struct fl_deque *d, uint64_t bottom, uint64_t top, uint64_t leas
         fl_init(&s->slot[i & s->mask], task);
     }
     s->older = old;
+    d->own = s;
     fl_store(&d->slots, s, release); /* D8 */
     return 0;
 }
 
 int fl_deque_reserve(struct fl_deque *d, size_t n)
 {
-    uint64_t b = fl_load(&d->bottom, relaxed);        /* own word */
-    struct fl_slots *s = fl_load(&d->slots, relaxed); /* own word */
+    uint64_t b = fl_load(&d->bottom, relaxed); /* own word */
+    uint64_t capacity = d->own->mask + 1;
 
-    if (fl_likely(b - d->top_seen + n <= s->mask + 1))
+    if (fl_likely(n <= capacity - (b - d->top_seen)))
         return 0;
     d->top_seen = fl_load(&d->top, acquire); /* D7 */
-    if (b - d->top_seen + n <= s->mask + 1)
+    if (n <= capacity - (b - d->top_seen))
         return 0;
     if (n > (uint64_t)PTRDIFF_MAX / (4 * sizeof(void *)))
         return FILCH_ENOMEM;
@@ -121,8 +123,8 @@ int fl_deque_reserve(struct fl_deque *d, size_t n)
 
 void fl_deque_push(struct fl_deque *d, struct fl_task *task)
 {
-    uint64_t b = fl_load(&d->bottom, relaxed);        /* own word */
-    struct fl_slots *s = fl_load(&d->slots, relaxed); /* own word */
+    uint64_t b = fl_load(&d->bottom, relaxed); /* own word */
+    struct fl_slots *s = d->own;
 
     fl_store(&s->slot[b & s->mask], task, relaxed); /* settled by D1 */
     fl_store_look(&d->bottom, b + 1);               /* D1 */
@@ -130,8 +132,8 @@ void fl_deque_push(struct fl_deque *d, struct fl_task *task)
 
 void fl_deque_push_many(struct fl_deque *d, struct fl_task *const *tasks, size_t n)
 {
-    uint64_t b = fl_load(&d->bottom, relaxed);        /* own word */
-    struct fl_slots *s = fl_load(&d->slots, relaxed); /* own word */
+    uint64_t b = fl_load(&d->bottom, relaxed); /* own word */
+    struct fl_slots *s = d->own;
 
     for (size_t i = 0; i < n; i++)
         fl_store(&s->slot[(b + i) & s->mask], tasks[i], relaxed); /* settled by D1 */
@@ -144,9 +146,9 @@ struct fl_task *fl_deque_pop(struct fl_deque *d)
 
     if ((int64_t)(b - fl_load(&d->top, relaxed)) < 0) /* hint: top only grows, so empty is empty */
         return NULL;
-    struct fl_slots *s = fl_load(&d->slots, relaxed); /* own word */
-    fl_store_look(&d->bottom, b);                     /* D2: no new thief reaches b */
-    uint64_t t = fl_look(&d->top);                    /* D3 */
+    struct fl_slots *s = d->own;
+    fl_store_look(&d->bottom, b);  /* D2: no new thief reaches b */
+    uint64_t t = fl_look(&d->top); /* D3 */
 
     if ((int64_t)(b - t) < 0) {               /* it was empty */
         fl_store(&d->bottom, b + 1, relaxed); /* own word: empty again, shows no slot */
@@ -165,8 +167,8 @@ struct fl_task *fl_deque_pop(struct fl_deque *d)
 
 bool fl_deque_is_last(struct fl_deque *d, const struct fl_task *task)
 {
-    uint64_t b = fl_load(&d->bottom, relaxed) - 1;    /* own word */
-    struct fl_slots *s = fl_load(&d->slots, relaxed); /* own word */
+    uint64_t b = fl_load(&d->bottom, relaxed) - 1; /* own word */
+    struct fl_slots *s = d->own;
 
     if ((int64_t)(b - fl_load(&d->top, relaxed)) < 0) /* hint: top only grows, so empty is empty */
         return false;

@@ -30,13 +30,15 @@ struct fl_slots {
     fl_atomic(struct fl_task *) slot[];
 };
 
+/* A line for the owner and a line for the thieves: what both need stands on both. */
 struct fl_deque {
     alignas(FL_LINE_PAIR) fl_atomic(uint64_t) bottom;
-    fl_atomic(struct fl_slots *) slots;
-    uint64_t top_seen; /* owner: a top read earlier; the real one is there or beyond */
+    struct fl_slots *own; /* the same as slots */
+    uint64_t top_seen;    /* a top read earlier; the real one is there or beyond */
     struct fl_heap *heap;
     alignas(FL_LINE_PAIR) fl_atomic(uint64_t) top;
     fl_atomic(uint64_t) bottom_seen; /* shift: a bottom that a thief has read */
+    fl_atomic(struct fl_slots *) slots;
 };
 
 int fl_deque_open(struct fl_deque *d, struct fl_heap *heap); /* 0, FILCH_ENOMEM */

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * test_deque_wrap32.c: the tests of test_deque.c with indices that pass 2^32, where 32 bits would end. */
+#include <stdint.h>
+
+#define FL_DEQUE_START UINT64_C(0xFFFFFFFE)
+#define FL_DEQUE_SLOTS 2
+#include "deque_again.h"
+
+#include "base/random.h"
+
+#include "deque_cases.h"
