@@ -123,6 +123,8 @@ static bool spin(struct wait *wait, bool (*is_done)(const void *what), const voi
         wait->spin_until = now + wait->spin_ns;
     if (now >= wait->spin_until)
         return false;
+    if (wait->spin_until - now < wait->spin_ns - FL_EAGER_NS)
+        fl_thread_yield(); /* whoever is to end the wait may want this very CPU */
     for (int i = 0; i < 32 && !is_done(what); i++)
         fl_relax();
     return true;

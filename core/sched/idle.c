@@ -158,6 +158,8 @@ static struct fl_task *search(struct fl_worker *w)
                 until = now + p->spin_ns;
             if (now >= until)
                 return NULL;
+            if (until - now < p->spin_ns - FL_EAGER_NS)
+                fl_thread_yield(); /* whoever has work to give may want this very CPU */
         }
         fl_relax();
     }
