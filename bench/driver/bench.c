@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * bench.c: what every load needs: time, threads that begin together, a place on a CPU. */
+#include "driver/bench.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "base/atomic.h"
+#include "base/clock.h"
+#include "base/thread.h"
+
+enum {
+    MAX_TOGETHER = 64
+};
+
+struct plan plan;
+
+void bench_die(const char *format, ...)
+{
+    va_list args;
+
+    fputs("\nfilch-bench: ", stderr);
+    va_start(args, format);
+    vfprintf(stderr, format, args);
+    va_end(args);
+    fputc('\n', stderr);
+    exit(1);
+}
+
+void bench_must(int status, const char *what)
+{
+    if (status != 0)
+        bench_die("%s: %s", what, status < 0 ? filch_strerror(status) : "a task failed");
+}
+
+void *bench_alloc(size_t n, size_t size)
+{
+    void *p = calloc(n, size);
+
+    if (p == NULL)
+        bench_die("out of memory");
+    return p;
+}
+
+int64_t bench_now(void)
+{
+    return fl_now();
+}
+
+void bench_sleep(int64_t ns)
+{
+    struct timespec left = {.tv_sec = (time_t)(ns / 1000000000),
+                            .tv_nsec = (long)(ns % 1000000000)};
+
+    while (nanosleep(&left, &left) != 0 && errno == EINTR)
+        continue;
+}
+
+static bool allowed_were_read;
+static cpu_set_t allowed;
+
+static bool read_allowed(void)
+{
+    if (!allowed_were_read)
+        allowed_were_read = sched_getaffinity(0, sizeof allowed, &allowed) == 0;
+    return allowed_were_read;
+}
+
+bool bench_pin(unsigned i)
+{
+    cpu_set_t one;
+
+    if (!read_allowed())
+        return false;
+    for (size_t cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+        if (!CPU_ISSET(cpu, &allowed) || i-- > 0)
+            continue;
+        CPU_ZERO(&one);
+        CPU_SET(cpu, &one);
+        return sched_setaffinity(0, sizeof one, &one) == 0;
+    }
+    return false;
+}
+
+void bench_unpin(void)
+{
+    if (allowed_were_read)
+        sched_setaffinity(0, sizeof allowed, &allowed);
+}
+
+/* Words   ready   how many threads have come: a count; go is given when all have
+ *         go      0, then 1: the start */
+struct together {
+    void (*fn)(void *arg, unsigned i);
+    void *arg;
+    fl_atomic(unsigned) ready;
+    fl_atomic(unsigned) go;
+};
+
+struct member {
+    struct together *all;
+    unsigned i;
+    struct fl_thread thread;
+    int64_t ended;
+};
+
+static void *member_main(void *arg)
+{
+    struct member *m = arg;
+
+    fl_add(&m->all->ready, 1, release);
+    while (fl_load(&m->all->go, acquire) == 0)
+        fl_thread_yield();
+    m->all->fn(m->all->arg, m->i);
+    m->ended = fl_now();
+    return NULL;
+}
+
+int64_t bench_together(unsigned n, void (*fn)(void *arg, unsigned i), void *arg)
+{
+    struct member members[MAX_TOGETHER];
+    struct fl_thread_options options = {.keep_signals = true};
+    struct together all = {.fn = fn, .arg = arg};
+    int64_t last = 0;
+
+    if (n > MAX_TOGETHER)
+        bench_die("%u threads are too many", n);
+    read_allowed(); /* before a member narrows its own */
+    for (unsigned i = 0; i < n; i++) {
+        members[i] = (struct member){.all = &all, .i = i};
+        bench_must(fl_thread_start(&members[i].thread, member_main, &members[i], &options),
+                   "a thread of the benchmark");
+    }
+    while (fl_load(&all.ready, acquire) != n)
+        fl_thread_yield();
+    int64_t began = fl_now();
+    fl_store(&all.go, 1, release);
+    for (unsigned i = 0; i < n; i++) {
+        fl_thread_join(&members[i].thread);
+        if (members[i].ended > last)
+            last = members[i].ended;
+    }
+    return last - began;
+}
