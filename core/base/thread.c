@@ -77,27 +77,30 @@ void fl_thread_name(const char *name)
     pthread_setname_np(pthread_self(), name); /* a debugging aid: failing is no harm */
 }
 
-/* Where it can't be found out, no address is above it: nothing is roomy. */
-static uintptr_t find_stack_middle(void)
+/* Where it can't be found out, no address is above it: nothing is left. */
+static void find_stack(void)
 {
     pthread_attr_t attr;
-    void *bottom = NULL;
-    size_t size = 0;
-    uintptr_t middle = UINTPTR_MAX;
+    void *bottom;
+    size_t size;
 
+    self.stack_bottom = UINTPTR_MAX;
     if (pthread_getattr_np(pthread_self(), &attr) != 0)
-        return middle;
-    if (pthread_attr_getstack(&attr, &bottom, &size) == 0)
-        middle = (uintptr_t)bottom + size / 2;
+        return;
+    if (pthread_attr_getstack(&attr, &bottom, &size) == 0) {
+        self.stack_bottom = (uintptr_t)bottom;
+        self.stack_eighth = size / 8;
+    }
     pthread_attr_destroy(&attr);
-    return middle;
 }
 
-bool fl_stack_is_roomy(void)
+bool fl_stack_has_eighths(unsigned n)
 {
-    if (self.stack_middle == 0)
-        self.stack_middle = find_stack_middle();
-    return (uintptr_t)__builtin_frame_address(0) > self.stack_middle;
+    uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+
+    if (self.stack_bottom == 0)
+        find_stack();
+    return here > self.stack_bottom && here - self.stack_bottom > n * self.stack_eighth;
 }
 
 void fl_thread_yield(void)

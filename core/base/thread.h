@@ -11,12 +11,12 @@
 
 /* What filch keeps in thread-local storage: all of it, in one place. */
 struct fl_self {
-    void *worker; /* the struct fl_worker that this thread is, or NULL */
-    uintptr_t
-        stack_middle; /* the address where half of a worker's stack is used; 0: not known yet */
-    uint32_t lane;    /* where this thread last submitted from outside: a hint */
-    uint32_t nohelp;  /* depth of filch_nohelp_begin */
-    void *lent;       /* what a callback without a context finds: fl_lend (alloc.h) */
+    void *worker;           /* the struct fl_worker that this thread is, or NULL */
+    uintptr_t stack_bottom; /* a worker's: the lowest address of its stack; 0: not known yet */
+    size_t stack_eighth;    /* an eighth of its size */
+    uint32_t lane;          /* where this thread last submitted from outside: a hint */
+    uint32_t nohelp;        /* depth of filch_nohelp_begin */
+    void *lent;             /* what a callback without a context finds: fl_lend (alloc.h) */
 };
 
 struct fl_self *fl_self(void);
@@ -39,8 +39,8 @@ void fl_thread_detach(struct fl_thread *t);
 /* Of the calling thread; at most 15 bytes count. */
 void fl_thread_name(const char *name);
 
-/* Whether the calling worker has more than half of its stack left. */
-bool fl_stack_is_roomy(void);
+/* Whether the calling worker has more than so many eighths of its stack left. */
+bool fl_stack_has_eighths(unsigned n);
 
 /* Gives the rest of the time slice away. */
 void fl_thread_yield(void);

@@ -175,12 +175,12 @@ enum filch_state filch_future_state(const filch_future *f)
     static const enum filch_state shown[] = {FILCH_PENDING,  FILCH_RUNNING, FILCH_RUNNING,
                                              FILCH_FINISHED, FILCH_FAILED,  FILCH_CANCELLED};
 
-    return shown[fl_future_phase(f)];
+    return f != NULL ? shown[fl_future_phase(f)] : FILCH_PENDING;
 }
 
 bool filch_future_done(const filch_future *f)
 {
-    return fl_future_phase(f) >= FL_OVER;
+    return f != NULL && fl_future_phase(f) >= FL_OVER;
 }
 
 bool filch_future_running(const filch_future *f)
@@ -190,13 +190,15 @@ bool filch_future_running(const filch_future *f)
 
 bool filch_future_cancelled(const filch_future *f)
 {
-    return fl_future_phase(f) == FL_CANCELLED;
+    return f != NULL && fl_future_phase(f) == FL_CANCELLED;
 }
 
 bool filch_future_cancel(filch_future *f)
 {
     bool cancelled;
 
+    if (f == NULL)
+        return false;
     filch_future_retain(f); /* a callback may release the caller's */
     cancelled = fl_future_drop(f, FILCH_ECANCELED) || filch_future_cancelled(f);
     filch_future_release(f);

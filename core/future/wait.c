@@ -32,6 +32,8 @@ struct wait {
     int64_t spin_ns;
     int64_t spin_until; /* 0: not begun */
     filch_deadline deadline;
+    bool has_spare;    /* a stand-in was brought in */
+    bool is_desperate; /* none was to be had: nest as deep as the stack allows */
 };
 
 static struct fl_pool *pool_of(const filch_future *f)
@@ -98,16 +100,21 @@ static bool help_now(struct fl_worker *w, filch_future *f)
 }
 
 /* Runs something that brings f nearer to its end. The caller holds a reference to f. */
-static bool help(struct fl_worker *w, filch_future *f)
+static bool help(struct wait *wait, filch_future *f)
 {
+    struct fl_worker *w = wait->w;
     bool helped;
 
-    if (w->pool->help == FILCH_HELP_NONE || fl_self()->nohelp != 0 || w->nested == FL_MAX_NESTED ||
-        !fl_stack_is_roomy())
+    if (w == NULL || w->pool->help == FILCH_HELP_NONE || fl_self()->nohelp != 0)
+        return false;
+    if (wait->is_desperate ? !fl_stack_has_eighths(1)
+                           : w->nested >= FL_MAX_NESTED || !fl_stack_has_eighths(4))
         return false;
     w->nested++;
     helped = help_now(w, f);
     w->nested--;
+    if (helped)
+        wait->spin_until = 0;
     return helped;
 }
 
@@ -142,7 +149,7 @@ static struct wait wait_begin(const filch_future *f, filch_deadline deadline)
 
     if (p == NULL && w != NULL)
         p = w->pool;
-    return (struct wait){w, p != NULL ? p->spin_ns : 0, 0, deadline};
+    return (struct wait){w, p != NULL ? p->spin_ns : 0, 0, deadline, false, false};
 }
 
 static int sleep_on_state(filch_future *f, filch_deadline deadline)
@@ -157,18 +164,28 @@ static int sleep_on_state(filch_future *f, filch_deadline deadline)
     return 0;
 }
 
-/* Asleep, a worker is none: a spare stands in. */
+/* Asleep, a worker is none: a spare stands in for it. */
 static int sleep_in(struct wait *wait, int (*sleep)(void *what, filch_deadline deadline),
                     void *what)
 {
-    int status;
+    int status = sleep(what, wait->deadline);
 
-    if (wait->w != NULL)
-        fl_block_begin(wait->w->pool);
-    status = sleep(what, wait->deadline);
-    if (wait->w != NULL)
+    if (wait->w != NULL && wait->has_spare)
         fl_block_end(wait->w->pool);
     return status;
+}
+
+/* False: the caller is a worker, no spare can be had, and it has not gone as deep as it can: it had
+ * better help than sleep. */
+static bool may_sleep(struct wait *wait)
+{
+    if (wait->w == NULL)
+        return true;
+    wait->has_spare = fl_block_begin(wait->w->pool);
+    if (wait->has_spare || wait->is_desperate)
+        return true;
+    wait->is_desperate = true;
+    return false;
 }
 
 static int sleep_on_one(void *f, filch_deadline deadline)
@@ -194,9 +211,7 @@ int fl_future_await(filch_future *f, filch_deadline deadline)
     while (!is_over(f)) {
         if (has_passed(deadline))
             return is_over(f) ? 0 : FILCH_ETIMEDOUT;
-        if (wait.w != NULL && help(wait.w, f))
-            wait.spin_until = 0;
-        else if (!spin(&wait, one_is_over, f))
+        if (!help(&wait, f) && !spin(&wait, one_is_over, f) && may_sleep(&wait))
             return sleep_in(&wait, sleep_on_one, f);
     }
     return 0;
@@ -219,10 +234,7 @@ static int join_all(filch_future **futures, size_t n, struct fl_group *g, struct
     int status = 0;
 
     for (size_t i = 0; i < n && status == 0; i++) {
-        if (is_over(futures[i])) {
-            nodes[i] = NULL;
-            continue;
-        }
+
         fl_add(&g->left, 1, relaxed); /* count: the registering one's 1 is still there */
         status = fl_waiter_join(futures[i], g, &nodes[i]);
         if (nodes[i] == NULL)
@@ -240,12 +252,12 @@ static void leave_all(struct fl_waiter **nodes, size_t n, struct fl_group *g)
     }
 }
 
-static bool help_any_of(struct fl_worker *w, filch_future **futures, size_t n, size_t *first)
+static bool help_any_of(struct wait *wait, filch_future **futures, size_t n, size_t *first)
 {
     while (*first < n && is_over(futures[*first]))
         ++*first;
-    for (size_t i = *first; i < n; i++) {
-        if (!is_over(futures[i]) && help(w, futures[i]))
+    for (size_t i = *first; i < n && wait->w != NULL; i++) {
+        if (!is_over(futures[i]) && help(wait, futures[i]))
             return true;
     }
     return false;
@@ -256,9 +268,8 @@ static void await_group(filch_future **futures, size_t n, struct fl_group *g, st
     size_t first = 0;
 
     while (!has_fired(g) && !has_passed(wait->deadline)) {
-        if (wait->w != NULL && help_any_of(wait->w, futures, n, &first)) {
-            wait->spin_until = 0;
-        } else if (!spin(wait, has_fired, g)) {
+        if (!help_any_of(wait, futures, n, &first) && !spin(wait, has_fired, g) &&
+            may_sleep(wait)) {
             sleep_in(wait, sleep_on_group, g);
             return;
         }

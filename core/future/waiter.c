@@ -215,7 +215,8 @@ int filch_future_add_done_callback(filch_future *f, filch_callback_fn *fn, void 
 
     if (f == NULL || fn == NULL)
         return FILCH_EINVAL;
-    if (fl_load(&f->waiters, acquire) != CLOSED) { /* V3 */
+    if (fl_future_phase(f) <
+        FL_OVER) { /* over, it is called here, whoever else is still being told */
         node = node_create(NULL, fn, user);
         if (node == NULL)
             return FILCH_ENOMEM;

@@ -39,11 +39,10 @@ enum {
 };
 
 enum fl_mode {
-    FL_CLOSING = 1,    /* no submits any more */
-    FL_CANCELLING = 2, /* what is queued is dropped as cancelled */
-    FL_BROKEN = 4,     /* a start hook failed: what is queued is dropped as broken */
-    FL_EXIT = 8,       /* closing, and nothing is left: workers end */
-    FL_ORPHAN = 16     /* destroyed by a task: the last worker frees the pool */
+    FL_CLOSING = 1, /* no submits any more */
+    FL_BROKEN = 2,  /* a start hook failed: what is queued is dropped as broken */
+    FL_EXIT = 4,    /* closing, and nothing is left: workers end */
+    FL_ORPHAN = 8   /* destroyed by a task: the last worker frees the pool */
 };
 
 enum fl_life {
@@ -126,8 +125,8 @@ struct fl_pool {
 
     alignas(FL_LINE_PAIR) fl_atomic(int32_t) debt; /* spares too many: spare.c */
     fl_atomic(uint32_t) threads;                   /* alive: stop.c */
-    fl_atomic(uint32_t) quiet_waiters;             /* stop.c */
-    fl_atomic(uint32_t) quiet_event;
+    fl_atomic(uint32_t) quiet_asked;               /* stop.c */
+    fl_atomic(uint32_t) quiet_seen;
     fl_atomic(uint64_t) ended_outside; /* tasks dropped by a thread that is no worker */
     fl_atomic(uint64_t) spares_started;
     fl_atomic(int64_t) blocks_out; /* pool.c */
@@ -191,7 +190,7 @@ bool fl_help_from(struct fl_worker *w, unsigned victim, uint64_t floor, bool (*o
 bool fl_help_any(struct fl_worker *w);
 
 /* spare.c */
-void fl_block_begin(struct fl_pool *p);
+bool fl_block_begin(struct fl_pool *p); /* true: somebody stands in, and end is due */
 void fl_block_end(struct fl_pool *p);
 bool fl_spare_retire(struct fl_worker *w); /* true: slept as a dormant spare */
 void fl_spare_wake(struct fl_worker *w);

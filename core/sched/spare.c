@@ -16,7 +16,9 @@
  *         worker[i]  NULL, then a worker for ever
  *         top_slot   1 + the highest slot filled; only grows
  * Always  E1  a dormant spare has left nothing behind unannounced: it notifies before it sleeps
- *         E2  a spare that goes dormant as the pool ends sees FL_EXIT, or is seen dormant and woken
+ *         E2  whoever got a stand-in gives one back as debt, and nobody else: debt never says more than
+ *             there are
+ *         E3  a spare that goes dormant as the pool ends sees FL_EXIT, or is seen dormant and woken
  * Orders  P1  fill    worker[i]  CAS acq_rel -> P2        a worker before it is found
  *         P2  find    worker[i]  acquire <- P1
  *         E1  start   life       CAS acq_rel <- E8
@@ -71,36 +73,45 @@ static struct fl_worker *slot(struct fl_pool *p, unsigned i)
     return w;
 }
 
-/* True: a thread is on its way, or none can be. */
-static bool activate(struct fl_pool *p, unsigned i)
+enum outcome {
+    BUSY,
+    CAME,
+    FAILED
+};
+
+static enum outcome activate(struct fl_pool *p, unsigned i)
 {
     struct fl_worker *w = slot(p, i);
     uint32_t life = FL_DORMANT;
 
     if (w == NULL)
-        return true;
+        return FAILED;
     if (fl_cas(&w->life, &life, FL_ACTIVE, seq_cst, relaxed)) { /* E5; hint: tried as empty next */
         fl_futex_wake(&w->life, 1);
-        return true;
+        return CAME;
     }
     life = FL_EMPTY;
     if (!fl_cas(&w->life, &life, FL_ACTIVE, acq_rel, relaxed)) /* E1; hint: it works already */
-        return false;
-    if (fl_worker_start(w) != 0)
+        return BUSY;
+    if (fl_worker_start(w) != 0) {
         fl_store(&w->life, FL_EMPTY, release); /* E8 */
-    else
-        fl_add(&p->spares_started, 1, relaxed); /* count */
-    return true;
+        return FAILED;
+    }
+    fl_add(&p->spares_started, 1, relaxed); /* count */
+    return CAME;
 }
 
-void fl_block_begin(struct fl_pool *p)
+bool fl_block_begin(struct fl_pool *p)
 {
     if (take_debt(p))
-        return;
+        return true;
     for (unsigned i = p->n_workers; i < p->n_slots; i++) {
-        if (activate(p, i))
-            return;
+        enum outcome outcome = activate(p, i);
+
+        if (outcome != BUSY)
+            return outcome == CAME;
     }
+    return false;
 }
 
 void fl_block_end(struct fl_pool *p)

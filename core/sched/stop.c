@@ -9,8 +9,8 @@
  * dormant, a thread that leaves a lane, and whoever waits.
  *
  * Words   mode           FL_CLOSING and the others; bits are only ever set
- *         quiet_waiters  how many threads wait for quiet
- *         quiet_event    moves when a quiet moment has been seen; a futex
+ *         quiet_asked    a ticket for each wait for quiet
+ *         quiet_seen     up to which ticket a quiet moment has been seen; a futex
  *         threads        worker threads alive; a futex for those who wait for 0
  *         ended_outside  tasks dropped by threads that are no workers
  * Always  Q1  whoever stops looking for work, and whoever begins to wait, moves the word idle (idle.c,
@@ -22,13 +22,16 @@
  *             orphan, and then it alone frees it
  * Orders  X1  end       mode           or seq_cst -> X2 spare.c's E6
  *         X2  look      mode           look <- X1
- *         X3  event     quiet_event    add release -> X5     the quiet before the event
+ *         X3  seen      quiet_seen     CAS release -> X5     the quiet before it is told
  *         X4  gone      threads        sub acq_rel -> X6     all a worker did before it is gone
- *         X5  await     quiet_event    acquire <- X3
+ *         X5  await     quiet_seen     acquire <- X3
  *         X6  await     threads        acquire <- X4
  *         X7  drop      ended_outside  add release -> X8     a dropped task before its count
  *         X8  sum       ended_outside  acquire <- X7
- *         X9  note      held           or acq_rel -> push.c's H1 <-> push.c's H2 */
+ *         X9  note      held           or acq_rel -> push.c's H1 <-> push.c's H2
+ *         X10 ask       quiet_asked    add release -> X11    what the asker has pushed
+ *         X11 look      quiet_asked    acquire <- X10        before the sums: whoever has a ticket by
+ *                                                            then is answered by this look */
 #include "base/clock.h"
 #include "base/compiler.h"
 #include "sched/pool.h"
@@ -98,19 +101,32 @@ static void let_workers_end(struct fl_pool *p)
     fl_spare_wake_all(p);
 }
 
+/* Tells those whose tickets are up to asked. */
+static void tell_quiet(struct fl_pool *p, uint32_t asked)
+{
+    uint32_t seen = fl_load(&p->quiet_seen, relaxed); /* hint: the CAS decides */
+
+    do {
+        if ((int32_t)(asked - seen) <= 0)
+            return;
+    } while (
+        !fl_cas_weak(&p->quiet_seen, &seen, asked, release, relaxed)); /* X3; hint: tried again */
+    fl_futex_wake(&p->quiet_seen, INT_MAX);
+}
+
 void fl_stop_poll(struct fl_pool *p)
 {
-    uint32_t mode = fl_look(&p->mode); /* X2 */
+    uint32_t mode = fl_look(&p->mode);                  /* X2 */
+    uint32_t asked = fl_load(&p->quiet_asked, acquire); /* X11 */
+    bool closing = (mode & FL_CLOSING) != 0;
 
-    if ((mode & FL_CLOSING) == 0 && fl_load(&p->quiet_waiters, relaxed) == 0) /* settled by Q1 */
+    if (!closing &&
+        asked == fl_load(&p->quiet_seen, relaxed)) /* hint: a look too many does no harm */
         return;
-    if ((mode & FL_CLOSING) != 0 && !lanes_are_free(p))
+    if ((closing && !lanes_are_free(p)) || !fl_is_quiet(p))
         return;
-    if (!fl_is_quiet(p))
-        return;
-    fl_add(&p->quiet_event, 1, release); /* X3 */
-    fl_futex_wake(&p->quiet_event, INT_MAX);
-    if ((mode & FL_CLOSING) != 0)
+    tell_quiet(p, asked);
+    if (closing)
         let_workers_end(p);
 }
 
@@ -180,10 +196,10 @@ static bool called_from_inside(struct fl_pool *p)
     return w != NULL && w->pool == p;
 }
 
-static void close_pool(struct fl_pool *p, uint32_t bits)
+static void close_pool(struct fl_pool *p, uint32_t bits, bool cancel)
 {
     fl_or(&p->mode, FL_CLOSING | bits, seq_cst); /* X1 */
-    if ((bits & FL_CANCELLING) != 0)
+    if (cancel)
         cancel_queued(p);
     fl_idle_meet(p);
     fl_stop_poll(p);
@@ -193,7 +209,7 @@ int fl_pool_shutdown(struct fl_pool *p, unsigned flags, filch_deadline deadline)
 {
     if ((flags & ~(unsigned)(FILCH_CANCEL_PENDING | FILCH_NO_WAIT)) != 0)
         return FILCH_EINVAL;
-    close_pool(p, (flags & FILCH_CANCEL_PENDING) != 0 ? FL_CANCELLING : 0);
+    close_pool(p, 0, (flags & FILCH_CANCEL_PENDING) != 0);
     if ((flags & FILCH_NO_WAIT) != 0)
         return 0;
     if (called_from_inside(p))
@@ -207,31 +223,34 @@ int fl_pool_shutdown(struct fl_pool *p, unsigned flags, filch_deadline deadline)
 void fl_pool_destroy(struct fl_pool *p)
 {
     if (called_from_inside(p)) {
-        close_pool(p, FL_ORPHAN);
+        close_pool(p, FL_ORPHAN, false);
         return;
     }
-    close_pool(p, 0);
+    close_pool(p, 0, false);
     await_threads(p, FILCH_FOREVER);
     join_all(p);
     fl_pool_release(p);
 }
 
+static bool is_answered(struct fl_pool *p, uint32_t ticket)
+{
+    return (int32_t)(fl_load(&p->quiet_seen, acquire) - ticket) >= 0 || fl_is_quiet(p); /* X5 */
+}
+
 int fl_pool_wait_idle(struct fl_pool *p, filch_deadline deadline)
 {
-    uint32_t before = fl_load(&p->quiet_event, acquire); /* X5 */
-    int status = 0;
+    uint32_t ticket;
 
     if (called_from_inside(p))
         return FILCH_EDEADLK;
-    fl_add(&p->quiet_waiters, 1, relaxed); /* settled by N7 of idle.c: we meet before we look */
+    ticket = fl_add(&p->quiet_asked, 1, release) + 1; /* X10 */
     fl_idle_meet(p);
-    while (!fl_is_quiet(p) && fl_load(&p->quiet_event, acquire) == before) { /* X5 */
-        if (status != 0)
-            break;
-        status = fl_futex_wait(&p->quiet_event, before, deadline);
+    for (;;) {
+        uint32_t seen = fl_load(&p->quiet_seen, acquire); /* X5 */
+
+        if (is_answered(p, ticket))
+            return 0;
+        if (fl_futex_wait(&p->quiet_seen, seen, deadline) != 0)
+            return is_answered(p, ticket) ? 0 : FILCH_ETIMEDOUT;
     }
-    if (status != 0 && (fl_is_quiet(p) || fl_load(&p->quiet_event, acquire) != before)) /* X5 */
-        status = 0;
-    fl_sub(&p->quiet_waiters, 1, relaxed); /* count */
-    return status;
 }

@@ -2,8 +2,8 @@
  *
  * worker.c: a worker's life: look, run, look again; search and sleep when there is nothing (idle.c).
  *
- * Words   mode   see stop.c: read here as a hint before each task; whoever ends or cancels the pool
- *                takes what is queued itself, so that a stale read only runs one task more */
+ * Words   mode   see stop.c: read here as a hint before each task: a stale read runs one task more in a pool
+ *                that has just broken, which began before it broke */
 #include "base/clock.h"
 #include "base/compiler.h"
 #include "base/thread.h"
@@ -27,8 +27,8 @@ void fl_worker_run(struct fl_worker *w, struct fl_task *task)
     uint32_t mode = fl_load(&w->pool->mode, relaxed); /* hint: see above */
 
     fl_count(&w->count.begun);
-    if (fl_unlikely((mode & (FL_BROKEN | FL_CANCELLING)) != 0))
-        task->ops->drop(task, (mode & FL_BROKEN) != 0 ? FILCH_EBROKEN : FILCH_ECANCELED);
+    if (fl_unlikely((mode & FL_BROKEN) != 0))
+        task->ops->drop(task, FILCH_EBROKEN);
     else
         task->ops->run(task);
     fl_count_shown(&w->count.ended);

@@ -53,7 +53,8 @@ FILCH_API void filch_future_release(filch_future *f);
  *     FILCH_EFORKED     its executor stayed behind in the parent process
  * Blocks   up to the deadline. On a worker of f's executor the wait runs f itself, if it has not
  *          started, or what f has submitted (enum filch_help); a task that it has begun to run may
- *          carry it beyond the deadline.
+ *          carry it beyond the deadline. FILCH_NOW only looks and runs nothing: on a worker, a loop
+ *          around it may keep away the very thread that f needs.
  * Owns     *result stays with f and lives until f's last release, as far as filch is concerned. */
 FILCH_API int filch_future_result(filch_future *f, filch_deadline deadline, void **result);
 
@@ -61,14 +62,14 @@ FILCH_API int filch_future_result(filch_future *f, filch_deadline deadline, void
  * Returns 0 if f finished or failed, otherwise what filch_future_result returns. */
 FILCH_API int filch_future_error(filch_future *f, filch_deadline deadline, filch_error *error);
 
-/* The state now: one acquire load. */
+/* The state now: one acquire load. NULL is PENDING, and neither done, running nor cancelled. */
 FILCH_API enum filch_state filch_future_state(const filch_future *f);
 FILCH_API bool filch_future_done(const filch_future *f); /* finished, failed or cancelled */
 FILCH_API bool filch_future_running(const filch_future *f);
 FILCH_API bool filch_future_cancelled(const filch_future *f);
 
 /* Cancels f if it has not started, wakes its waiters and runs its callbacks in this thread.
- * Returns true if f is cancelled, now or before: its task never ran and never will. */
+ * Returns true if f is cancelled, now or before: its task never ran and never will. NULL: false. */
 FILCH_API bool filch_future_cancel(filch_future *f);
 
 /* Called once f is over, with nothing locked. It may call anything; f is good while it runs. */
