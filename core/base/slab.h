@@ -45,7 +45,7 @@ void *fl_slab_alloc(struct fl_slab *s, enum fl_block_kind kind);
 /* The holder's, of its own blocks. */
 void fl_slab_free(struct fl_slab *s, void *p);
 
-/* Whether p is this slab's. */
+/* Whether p, a block of some slab, is this one's. */
 bool fl_slab_owns(const struct fl_slab *s, const void *p);
 
 /* Anybody's, of any block: it comes home. False: the slab is retired, and the caller counts the block

@@ -36,8 +36,6 @@
  * Proof: tests/queue/model_deque.c. */
 #include "queue/deque.h"
 
-#include <string.h>
-
 static size_t slots_bytes(uint64_t n)
 {
     return sizeof(struct fl_slots) + (size_t)n * sizeof(fl_atomic(struct fl_task *));

@@ -62,7 +62,8 @@ static bool give_back(struct used *u, int who)
     return fl_slab_return(u);
 }
 
-#if defined(MODEL_HOME) /* two give back while the holder takes: their blocks, or fresh ones */
+#if defined(MODEL_HOME)
+/* Two give back while the holder takes: their blocks, or fresh ones. */
 static void *returner(void *arg)
 {
     bool taken = give_back(arg, 1);
@@ -96,7 +97,8 @@ static void scenario(void)
     /* Home or on the shelf: a and b, whether the holder got them or they came after it had looked. */
     assert(out == 0);
 }
-#elif defined(MODEL_AGAIN) /* an address comes back to the stack while a slow return still sees it */
+#elif defined(MODEL_AGAIN)
+/* An address comes back to the stack while a slow return still sees it. */
 static void *returner(void *arg)
 {
     bool taken = give_back(arg, 1);
@@ -142,7 +144,8 @@ static void scenario(void)
         first = again(u);
     }
 }
-#elif defined(MODEL_KINDS) /* the two sizes come home apart */
+#elif defined(MODEL_KINDS)
+/* The two sizes come home apart. */
 static void *returner(void *arg)
 {
     (void)arg;

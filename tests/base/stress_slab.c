@@ -15,9 +15,9 @@
 
 enum {
     RETURNERS = 3,
-    HANDS = 64,        /* blocks that one returner may have before it */
-    PASSES = 1000000,  /* blocks handed out in all */
-    PATIENCE = 1000,   /* turns of a spin before it gives its core away */
+    HANDS = 64,       /* blocks that one returner may have before it */
+    PASSES = 1000000, /* blocks handed out in all */
+    PATIENCE = 1000,  /* turns of a spin before it gives its core away */
     RETIREMENTS = 5000,
     OUT = 48 /* blocks that are out when a slab retires */
 };
@@ -143,9 +143,14 @@ TEST(every_block_comes_home_and_goes_out_once_at_a_time)
 }
 
 /* A slab that retires while its blocks come home. Whoever has counted the last one closes it. */
+enum {
+    BEGUN,
+    LEFT
+};
+
 static struct retirement {
     size_t n;
-    fl_atomic(size_t) begun, left; /* retirements; threads that are through with the latest */
+    fl_atomic(size_t) line[2]; /* BEGUN: retirements; LEFT: threads that got through one */
     struct used *out[OUT];
     fl_atomic(int64_t) blocks; /* the holder adds what was out, less BIAS; returners take 1 each */
     fl_atomic(uint32_t) closed;
@@ -163,9 +168,9 @@ static void close_slab(void)
     fl_add(&r.closed, 1, relaxed);
 }
 
-static void wait_for(fl_atomic(size_t) *word, size_t value)
+static void wait_for(unsigned line, size_t value)
 {
-    for (size_t turn = 1; fl_load(word, acquire) < value; turn++)
+    for (size_t turn = 1; fl_load(&r.line[line], acquire) < value; turn++)
         if (turn % PATIENCE == 0)
             fl_thread_yield();
 }
@@ -176,7 +181,7 @@ static void retire(uint64_t *random, size_t number)
     fl_store(&r.blocks, BIAS, relaxed);
     for (size_t i = 0; i < OUT; i++)
         r.out[i] = take_out(i % 4 == 0 ? FL_BLOCK_128 : FL_BLOCK_64);
-    fl_store(&r.begun, number, release);
+    fl_store(&r.line[BEGUN], number, release);
     for (uint32_t n = fl_random_below(random, 800); n > 0; n--)
         fl_random(random);
     for (uint32_t n = fl_random_below(random, 8); n > 0; n--) {
@@ -189,7 +194,7 @@ static void retire(uint64_t *random, size_t number)
     test_check(out >= 0 && out <= OUT);
     if (fl_add(&r.blocks, out - BIAS, acq_rel) + out - BIAS == 0)
         close_slab();
-    wait_for(&r.left, number * RETURNERS);
+    wait_for(LEFT, number * RETURNERS);
     test_check(fl_load(&r.closed, relaxed) == number);
     test_check(fl_load(&heap.bytes, relaxed) == 0);
 }
@@ -204,13 +209,13 @@ static void retire_or_return(unsigned i, void *arg)
             retire(&random, number);
             continue;
         }
-        wait_for(&r.begun, number);
+        wait_for(BEGUN, number);
         for (size_t k = i - 1; k < OUT; k += RETURNERS) {
             end_life(r.out[k]);
             if (!fl_slab_return(r.out[k]) && fl_sub(&r.blocks, 1, acq_rel) == 1)
                 close_slab();
         }
-        fl_add(&r.left, 1, acq_rel);
+        fl_add(&r.line[LEFT], 1, acq_rel);
     }
 }
 

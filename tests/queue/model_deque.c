@@ -22,6 +22,7 @@
 /* run: REUSE THIEVES=2 ROUNDS=1 */
 /* run: GROW THIEVES=1 ROUNDS=2 */
 /* run: GROW THIEVES=2 ROUNDS=1 */
+/* run: GROW THIEVES=1 ROUNDS=2 STEAL_IF */
 /* run: GROW THIEVES=1 ROUNDS=2 FL_DEQUE_START=UINT64_MAX */
 /* run: GROW THIEVES=1 ROUNDS=2 FL_DEQUE_START=INT64_MAX */
 /* run: MANY THIEVES=2 ROUNDS=1 */
@@ -92,13 +93,15 @@ static void take(const struct fl_task *task)
     assert(before == 0);
 }
 
-#if defined(MODEL_LAST) /* one task, wanted by all */
+#if defined(MODEL_LAST)
+/* One task, wanted by all. */
 static void owner(void)
 {
     put(0);
     take(fl_deque_pop(&d));
 }
-#elif defined(MODEL_TURN) /* the deque empties and fills again one index further */
+#elif defined(MODEL_TURN)
+/* The deque empties and fills again one index further. */
 static void owner(void)
 {
     put(0);
@@ -106,7 +109,8 @@ static void owner(void)
     put(1);
     take(fl_deque_pop(&d));
 }
-#elif defined(MODEL_REUSE) /* an index is popped and pushed again while top has not passed it */
+#elif defined(MODEL_REUSE)
+/* An index is popped and pushed again while top has not passed it. */
 static void owner(void)
 {
     put(0);
@@ -115,7 +119,8 @@ static void owner(void)
     put(2);
     take(fl_deque_pop(&d));
 }
-#elif defined(MODEL_GROW) /* the third push grows the array, or refills the first slot */
+#elif defined(MODEL_GROW)
+/* The third push grows the array, or refills the first slot. */
 static void owner(void)
 {
     put(0);
@@ -123,7 +128,8 @@ static void owner(void)
     put(2);
     take(fl_deque_pop(&d));
 }
-#elif defined(MODEL_MANY) /* one publication shows several, over a growth */
+#elif defined(MODEL_MANY)
+/* One publication shows several, over a growth. */
 static void owner(void)
 {
     struct fl_task *batch[] = {&tasks[1], &tasks[2]};
@@ -136,7 +142,8 @@ static void owner(void)
     fl_deque_push_many(&d, batch, 2);
     take(fl_deque_pop(&d));
 }
-#elif defined(MODEL_IF) /* a thief that may not have task 0, nor task 2 */
+#elif defined(MODEL_IF)
+/* A thief that may not have task 0, nor task 2. */
 static fl_atomic(int) gate;
 
 static void owner(void)
@@ -148,7 +155,8 @@ static void owner(void)
     fl_store(&gate, 1, relaxed); /* shown by the push */
     put(2);
 }
-#elif defined(MODEL_SHIFT) /* nobody pops; slots are refilled as they come free */
+#elif defined(MODEL_SHIFT)
+/* Nobody pops; slots are refilled as they come free. */
 static void owner(void)
 {
     put(0);
@@ -219,7 +227,11 @@ static void *thief(void *arg)
 static void *thief(void *arg)
 {
     for (int i = *(int *)arg; i > 0; i--)
+#    ifdef STEAL_IF
+        take(fl_deque_steal_if(&d, FL_DEQUE_START, NULL, NULL));
+#    else
         take(fl_deque_steal(&d));
+#    endif
     return NULL;
 }
 #endif

@@ -15,10 +15,10 @@
 
 enum {
     THREADS = 4,
-    ROUND = 20000,    /* tasks that pass through one deque */
-    ROUNDS = 150,     /* deques: each of them grows anew */
-    PATIENCE = 1000,  /* turns of a spin before it gives its core away */
-    MEETINGS = 100000 /* of one pusher and one sleeper */
+    ROUND = 20000,   /* tasks that pass through one deque */
+    ROUNDS = 150,    /* deques: each of them grows anew */
+    PATIENCE = 1000, /* turns of a spin before it gives its core away */
+    MEETINGS = 50000 /* of one pusher and one sleeper */
 };
 
 struct fl_task {
