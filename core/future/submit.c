@@ -267,7 +267,7 @@ int fl_pool_submit_batch(struct fl_pool *p, filch_task_fn *fn, void *const args[
     if (n > PTRDIFF_MAX / sizeof tasks[0])
         return FILCH_ENOMEM;
     if (n > FEW) {
-        tasks = fl_heap_alloc(&p->home.heap, n * sizeof tasks[0], alignof(max_align_t));
+        tasks = fl_malloc(n * sizeof tasks[0]); /* the process's: it outlives the pool */
         if (tasks == NULL)
             return FILCH_ENOMEM;
     }
@@ -289,6 +289,6 @@ int fl_pool_submit_batch(struct fl_pool *p, filch_task_fn *fn, void *const args[
         fl_push_end(&at, tasks, n);
     }
     if (tasks != few)
-        fl_heap_free(&p->home.heap, tasks, n * sizeof tasks[0], alignof(max_align_t));
+        fl_free(tasks);
     return status;
 }

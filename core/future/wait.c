@@ -137,6 +137,12 @@ static bool spin(struct wait *wait, bool (*is_done)(const void *what), const voi
     return true;
 }
 
+/* What the waiting worker ran meanwhile may have forked, and this may be the child. */
+static bool is_child(const struct wait *wait)
+{
+    return wait->w != NULL && fl_forked(&wait->w->pool->home.forked);
+}
+
 static bool has_passed(filch_deadline deadline)
 {
     return deadline <= 0 || (deadline != FILCH_FOREVER && fl_now() >= deadline);
@@ -209,6 +215,8 @@ int fl_future_await(filch_future *f, filch_deadline deadline)
     if (status != 0)
         return status;
     while (!is_over(f)) {
+        if (is_child(&wait))
+            return FILCH_EFORKED;
         if (has_passed(deadline))
             return is_over(f) ? 0 : FILCH_ETIMEDOUT;
         if (!help(&wait, f) && !spin(&wait, one_is_over, f) && may_sleep(&wait))
@@ -267,7 +275,7 @@ static void await_group(filch_future **futures, size_t n, struct fl_group *g, st
 {
     size_t first = 0;
 
-    while (!has_fired(g) && !has_passed(wait->deadline)) {
+    while (!has_fired(g) && !has_passed(wait->deadline) && !is_child(wait)) {
         if (!help_any_of(wait, futures, n, &first) && !spin(wait, has_fired, g) &&
             may_sleep(wait)) {
             sleep_in(wait, sleep_on_group, g);
@@ -348,6 +356,8 @@ static ptrdiff_t wait_with(filch_future **futures, size_t n, enum filch_return_w
             await_group(futures, n, g, &wait);
         leave_all(nodes, n, g);
         fl_group_release(g);
+        if (status == 0 && is_child(&wait))
+            status = FILCH_EFORKED;
         if (status != 0)
             return status;
     }

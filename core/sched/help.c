@@ -36,7 +36,7 @@ bool fl_help_from(struct fl_worker *w, unsigned victim, uint64_t floor, bool (*o
     task = fl_deque_steal_if(&v->deque, floor, only_if, arg);
     if (task == NULL)
         return false;
-    fl_count(&w->count.stolen);
+    fl_worker_stole(w, task);
     fl_count(&w->count.helped);
     fl_worker_run(w, task);
     return true;

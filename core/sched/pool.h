@@ -157,6 +157,7 @@ static inline struct fl_worker *fl_worker_at(struct fl_pool *p, unsigned i)
 void *fl_worker_main(void *worker);
 void fl_worker_run(struct fl_worker *w, struct fl_task *task); /* taken from a queue */
 void fl_worker_trace(struct fl_worker *w, uint32_t kind, filch_task_fn *fn);
+void fl_worker_stole(struct fl_worker *w, const struct fl_task *task);
 
 /* steal.c: the list of all sources, taken from and looked at */
 struct fl_task *fl_take_from_lanes(struct fl_worker *w);

@@ -7,13 +7,14 @@
  * adds one. It never waits for a holder: a thread that is stopped inside submit keeps a lane to
  * itself and nothing else, and what it has pushed is taken all the same.
  *
- * Words   held      HELD: somebody is pushing by this lane. NOTED: somebody who wanted to end the
- *                   pool has found it held
+ * Words   held      HELD: somebody is pushing by this lane. NOTED: a worker sleeps on this word until
+ *                   he has left, or has done so before
  *         lane[i]   NULL, then a lane for ever; filled in order
  * Always  G1  whoever moves HELD from 0 to 1 holds the lane, its deque's bottom and its slab
  *         G2  a holder that has seen no FL_CLOSING is seen by whoever ends the pool, before or after
  *             its push: through held, which both move
- *         G3  whoever takes NOTED away looks again whether the pool may end
+ *         G3  the pool does not end while a lane is held; a holder that leaves touches nothing of the
+ *             pool any more and wakes, by address alone, whoever waits for that
  * Orders  H1  take   held     CAS acq_rel <- H2 stop.c's X9
  *         H2  leave  held     swap acq_rel -> H1 <-> stop.c's X9
  *         G1  add    lane[i]  CAS seq_cst -> G2 steal.c's T1              a lane before it is found
@@ -21,6 +22,8 @@
 #include "base/compiler.h"
 #include "base/thread.h"
 #include "sched/pool.h"
+
+#include <limits.h>
 
 static struct fl_lane *lane_create(struct fl_pool *p)
 {
@@ -96,10 +99,11 @@ static struct fl_lane *lane_take(struct fl_pool *p)
     }
 }
 
-static void lane_leave(struct fl_pool *p, struct fl_lane *lane)
+/* The pool may be gone by the time this returns: a task that was pushed may have destroyed it. */
+static void lane_leave(struct fl_lane *lane)
 {
     if ((fl_swap(&lane->held, 0, acq_rel) & FL_LANE_NOTED) != 0) /* H2 */
-        fl_stop_poll(p);                                         /* G3 */
+        fl_futex_wake(&lane->held, INT_MAX);                     /* G3 */
 }
 
 static int refusal(uint32_t mode)
@@ -144,13 +148,13 @@ void fl_push_end(struct fl_push *at, struct fl_task *const *tasks, size_t n)
         fl_deque_push(at->deque, tasks[0]);
     else
         fl_deque_push_many(at->deque, tasks, n);
-    if (at->lane != NULL)
-        lane_leave(at->pool, at->lane);
     fl_idle_notify(at->pool);
+    if (at->lane != NULL)
+        lane_leave(at->lane);
 }
 
 void fl_push_abort(struct fl_push *at)
 {
     if (at->lane != NULL)
-        lane_leave(at->pool, at->lane);
+        lane_leave(at->lane);
 }

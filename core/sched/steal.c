@@ -49,9 +49,7 @@ struct fl_task *fl_take_from_workers(struct fl_worker *w)
             continue;
         task = fl_deque_steal(&victim->deque);
         if (task != NULL) {
-            fl_count(&w->count.stolen);
-            if (w->trace != NULL)
-                fl_worker_trace(w, FILCH_TRACE_STEAL, task->ops->fn(task));
+            fl_worker_stole(w, task);
             return task;
         }
     }

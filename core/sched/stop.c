@@ -6,7 +6,8 @@
  * and counted as ended by the one who takes it out of the queue. If the sum of the ended, read first,
  * equals the sum of the pushed, read second, then nothing was queued or running at the time between.
  * Who could be the last to make it so looks: a worker that is about to sleep, a spare that goes
- * dormant, a thread that leaves a lane, and whoever waits.
+ * dormant, and whoever waits. Workers alone end a pool, and closing wakes them all: so the pool is
+ * there for whoever closes it, and for a holder of a lane until he leaves it.
  *
  * Words   mode           FL_CLOSING and the others; bits are only ever set
  *         quiet_asked    a ticket for each wait for quiet
@@ -16,7 +17,7 @@
  * Always  Q1  whoever stops looking for work, and whoever begins to wait, moves the word idle (idle.c,
  *             N7) before it looks: so the last of them sees what all the others have ended
  *         Q2  once FL_CLOSING is set and a lane has been seen free, nothing comes by that lane any
- *             more; a lane that is held gets a note, and its holder looks in our place (push.c, G3)
+ *             more; a worker that finds a lane held notes it and sleeps until its holder leaves
  *         Q3  FL_EXIT is set once, by whoever sees a closing pool quiet; then every worker ends
  *         Q4  the last worker to end touches nothing of the pool after its X4, unless the pool is an
  *             orphan, and then it alone frees it
@@ -80,17 +81,18 @@ bool fl_is_quiet(struct fl_pool *p)
     return ended == fl_pool_submitted(p);
 }
 
-static bool lanes_are_free(struct fl_pool *p)
+/* Waits until nobody is left who came in before FL_CLOSING: a few instructions, unless he is stopped
+ * in the middle of them. */
+static void empty_lanes(struct fl_pool *p)
 {
     for (uint32_t i = 0; i < FL_MAX_LANES; i++) {
         struct fl_lane *lane = fl_look(&p->lane[i]); /* X2 */
 
         if (lane == NULL)
             break;
-        if ((fl_or(&lane->held, FL_LANE_NOTED, acq_rel) & FL_LANE_HELD) != 0) /* X9 */
-            return false;
+        while ((fl_or(&lane->held, FL_LANE_NOTED, acq_rel) & FL_LANE_HELD) != 0) /* X9 */
+            fl_futex_wait(&lane->held, FL_LANE_HELD | FL_LANE_NOTED, INT64_MAX);
     }
-    return true;
 }
 
 static void let_workers_end(struct fl_pool *p)
@@ -123,10 +125,13 @@ void fl_stop_poll(struct fl_pool *p)
     if (!closing &&
         asked == fl_load(&p->quiet_seen, relaxed)) /* hint: a look too many does no harm */
         return;
-    if ((closing && !lanes_are_free(p)) || !fl_is_quiet(p))
+    if (!fl_is_quiet(p))
         return;
     tell_quiet(p, asked);
-    if (closing)
+    if (!closing)
+        return;
+    empty_lanes(p);
+    if (fl_is_quiet(p))
         let_workers_end(p);
 }
 
@@ -201,8 +206,7 @@ static void close_pool(struct fl_pool *p, uint32_t bits, bool cancel)
     fl_or(&p->mode, FL_CLOSING | bits, seq_cst); /* X1 */
     if (cancel)
         cancel_queued(p);
-    fl_idle_meet(p);
-    fl_stop_poll(p);
+    fl_idle_wake_all(p); /* they look whether anything is left */
 }
 
 int fl_pool_shutdown(struct fl_pool *p, unsigned flags, filch_deadline deadline)

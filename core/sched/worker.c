@@ -22,6 +22,13 @@ void fl_worker_trace(struct fl_worker *w, uint32_t kind, filch_task_fn *fn)
         fl_count(&w->count.trace_dropped);
 }
 
+void fl_worker_stole(struct fl_worker *w, const struct fl_task *task)
+{
+    fl_count(&w->count.stolen);
+    if (w->trace != NULL)
+        fl_worker_trace(w, FILCH_TRACE_STEAL, task->ops->fn(task));
+}
+
 void fl_worker_run(struct fl_worker *w, struct fl_task *task)
 {
     uint32_t mode = fl_load(&w->pool->mode, relaxed); /* hint: see above */
@@ -78,6 +85,8 @@ void *fl_worker_main(void *worker)
         if (task == NULL)
             break;
         fl_worker_run(w, task);
+        if (fl_unlikely(fl_forked(&p->home.forked)))
+            return NULL; /* the task forked, and this is the child: it has no pool */
         if (w->index >= p->n_workers)
             fl_spare_retire(w);
     }

@@ -36,8 +36,8 @@ enum filch_backend {
 
 /* What a worker that waits for a future may run meanwhile. */
 enum filch_help {
-    FILCH_HELP_DESCENDANTS = 0, /* the awaited task and what it has submitted: safe with locks held
-                                   that the awaited task does not take */
+    FILCH_HELP_DESCENDANTS = 0, /* the awaited task and what it has submitted: a lock that none of
+                                   these takes may be held across the wait */
     FILCH_HELP_ANY,             /* whatever is queued: never holds a lock across a wait */
     FILCH_HELP_NONE             /* nothing: another thread takes the waiting one's place */
 };
