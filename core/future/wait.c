@@ -170,13 +170,26 @@ static int sleep_on_state(filch_future *f, filch_deadline deadline)
     return 0;
 }
 
-/* Asleep, a worker is none: a spare stands in for it. */
+/* Asleep, a worker is none: a spare stands in for it. As long as none can be had it sleeps for moments
+ * and asks again. */
 static int sleep_in(struct wait *wait, int (*sleep)(void *what, filch_deadline deadline),
                     void *what)
 {
-    int status = sleep(what, wait->deadline);
+    enum {
+        MOMENT_NS = 10000000
+    };
+    int status;
 
-    if (wait->w != NULL && wait->has_spare)
+    while (wait->w != NULL && !wait->has_spare) {
+        filch_deadline moment = fl_saturating_add(fl_now(), MOMENT_NS);
+
+        status = sleep(what, moment < wait->deadline ? moment : wait->deadline);
+        if (status == 0 || has_passed(wait->deadline))
+            return status;
+        wait->has_spare = fl_block_begin(wait->w->pool);
+    }
+    status = sleep(what, wait->deadline);
+    if (wait->w != NULL)
         fl_block_end(wait->w->pool);
     return status;
 }
