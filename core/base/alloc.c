@@ -240,7 +240,7 @@ void fl_heap_free(struct fl_heap *h, void *p, size_t size, size_t align)
 
 void *fl_malloc(size_t size)
 {
-    volatile int saved = errno; /* or the compiler takes malloc for one that leaves errno alone */
+    int saved = errno;
     void *p = malloc(size != 0 ? size : 1);
 
     errno = saved;

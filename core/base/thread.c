@@ -77,9 +77,11 @@ void fl_thread_name(const char *name)
     pthread_setname_np(pthread_self(), name); /* a debugging aid: failing is no harm */
 }
 
-/* Where it can't be found out, no address is above it: nothing is left. */
-static void find_stack(void)
+/* What lies above the caller's frame, thread-local storage among it, is not the stack's to give. Where
+ * the bottom can't be found out, no address is above it: nothing is left. */
+void fl_stack_begin(void)
 {
+    uintptr_t here = (uintptr_t)__builtin_frame_address(0);
     pthread_attr_t attr;
     void *bottom;
     size_t size;
@@ -89,7 +91,7 @@ static void find_stack(void)
         return;
     if (pthread_attr_getstack(&attr, &bottom, &size) == 0) {
         self.stack_bottom = (uintptr_t)bottom;
-        self.stack_eighth = size / 8;
+        self.stack_eighth = (here - self.stack_bottom) / 8;
     }
     pthread_attr_destroy(&attr);
 }
@@ -98,8 +100,6 @@ bool fl_stack_has_eighths(unsigned n)
 {
     uintptr_t here = (uintptr_t)__builtin_frame_address(0);
 
-    if (self.stack_bottom == 0)
-        find_stack();
     return here > self.stack_bottom && here - self.stack_bottom > n * self.stack_eighth;
 }
 

@@ -12,7 +12,7 @@
 /* What filch keeps in thread-local storage: all of it, in one place. */
 struct fl_self {
     void *worker;           /* the struct fl_worker that this thread is, or NULL */
-    uintptr_t stack_bottom; /* a worker's: the lowest address of its stack; 0: not known yet */
+    uintptr_t stack_bottom; /* a worker's: the lowest address of its stack */
     size_t stack_eighth;    /* an eighth of its size */
     uint32_t lane;          /* where this thread last submitted from outside: a hint */
     uint32_t nohelp;        /* depth of filch_nohelp_begin */
@@ -38,6 +38,9 @@ void fl_thread_detach(struct fl_thread *t);
 
 /* Of the calling thread; at most 15 bytes count. */
 void fl_thread_name(const char *name);
+
+/* First in a worker's thread: its stack is what lies below here. */
+void fl_stack_begin(void);
 
 /* Whether the calling worker has more than so many eighths of its stack left. */
 bool fl_stack_has_eighths(unsigned n);

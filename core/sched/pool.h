@@ -33,7 +33,7 @@ enum {
     FL_MAX_LANES = 256,   /* threads that can be inside submit at the same instant */
     FL_MAX_NESTED = 2000, /* waits that help, on one stack, whatever its size */
     FL_LANES_EVERY = 61,  /* a busy worker looks at the lanes every so many tasks (SPEC row T3) */
-    FL_EAGER_NS = 2000,   /* how long to spin before each turn offers the CPU to others: PERF.md */
+    FL_EAGER_NS = 1000,   /* how long to spin before each turn offers the CPU to others: PERF.md */
     FL_SPIN_NS = 50000,   /* what a wake across cores costs here at most: PERF.md */
     FL_MAX_SPARES = 256   /* the default */
 };

@@ -74,6 +74,7 @@ void *fl_worker_main(void *worker)
     char name[16];
 
     fl_self()->worker = w;
+    fl_stack_begin();
     snprintf(name, sizeof name, "%.8s-w%u", p->name, w->index % 100000);
     fl_thread_name(name);
     start_hook(w);

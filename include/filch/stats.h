@@ -7,9 +7,9 @@
  * and counted, so that tracing never waits. Names are given to functions, not to tasks, and cost a
  * task nothing.
  *
- *     filch_executor_name_function(ex, parse, "parse");
  *     filch_trace_event e;
- *     while (filch_executor_trace_next(ex, &e) == 0)
+ *     int status = filch_executor_name_function(ex, parse, "parse");
+ *     while (status == 0 && filch_executor_trace_next(ex, &e) == 0)
  *         printf("%lld %s %s\n", (long long)e.time_ns, filch_trace_kind_name(e.kind), e.name); */
 #ifndef FILCH_STATS_H
 #define FILCH_STATS_H
