@@ -101,8 +101,8 @@ static void begin(struct stage *s, uint64_t *x)
 
     s->ex = pool_of(1 + (unsigned)(random_next(x) >> 20) % 3);
     memset(s->entries, 0, sizeof s->entries);
-    s->plain_accepted = 0;
-    s->plain_ran = 0;
+    fl_init(&s->plain_accepted, 0);
+    fl_init(&s->plain_ran, 0);
     for (int i = 0; i < CLOSERS; i++)
         s->flags[i] = modes[(random_next(x) >> 20) % 4];
 }
