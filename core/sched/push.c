@@ -17,6 +17,7 @@
  *             pool any more and wakes, by address alone, whoever waits for that
  * Orders  H1  take   held     CAS acq_rel <- H2 stop.c's X9
  *         H2  leave  held     swap acq_rel -> H1 <-> stop.c's X9
+ *         H3  look   mode     look <- stop.c's X1     in a lane that is new, after G1; else after H1
  *         G1  add    lane[i]  CAS seq_cst -> G2 steal.c's T1              a lane before it is found
  *         G2  find   lane[i]  acquire <- G1 */
 #include "base/compiler.h"
@@ -132,7 +133,7 @@ int fl_push_begin(struct fl_push *at, struct fl_pool *p, size_t n)
         at->deque = &at->lane->deque;
         at->slab = &at->lane->slab;
     }
-    status = refusal(fl_load(&p->mode, relaxed)); /* settled by H1; a worker's own push by N7 */
+    status = refusal(fl_look(&p->mode)); /* H3 */
     if (status == 0)
         status = fl_deque_reserve(at->deque, n);
     if (status != 0)

@@ -21,7 +21,7 @@
  *         Q3  FL_EXIT is set once, by whoever sees a closing pool quiet; then every worker ends
  *         Q4  the last worker to end touches nothing of the pool after its X4, unless the pool is an
  *             orphan, and then it alone frees it
- * Orders  X1  end       mode           or seq_cst -> X2 spare.c's E6
+ * Orders  X1  end       mode           or seq_cst -> X2 spare.c's E6 push.c's H3
  *         X2  look      mode           look <- X1
  *         X3  seen      quiet_seen     CAS release -> X5     the quiet before it is told
  *         X4  gone      threads        sub acq_rel -> X6     all a worker did before it is gone
