@@ -255,7 +255,6 @@ static int join_all(filch_future **futures, size_t n, struct fl_group *g, struct
     int status = 0;
 
     for (size_t i = 0; i < n && status == 0; i++) {
-
         fl_add(&g->left, 1, relaxed); /* count: the registering one's 1 is still there */
         status = fl_waiter_join(futures[i], g, &nodes[i]);
         if (nodes[i] == NULL)

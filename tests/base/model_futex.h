@@ -47,9 +47,10 @@
         __VERIFIER_spin_end(x);                                                                    \
     } while (0)
 
-enum {
-    MODEL_SLEEPERS = 3
-};
+/* How many threads may sleep. */
+#ifndef MODEL_SLEEPERS
+#    define MODEL_SLEEPERS 2
+#endif
 
 /* For each thread that may sleep: the word it sleeps on, or NULL. */
 static fl_atomic(fl_atomic(uint32_t) *) model_asleep[MODEL_SLEEPERS];
