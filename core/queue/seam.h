@@ -15,12 +15,14 @@
 #if FL_TSAN
 void __tsan_acquire(void *address);
 void __tsan_release(void *address);
-void __tsan_ignore_thread_begin(void);
-void __tsan_ignore_thread_end(void);
+/* Weak: clang's runtime shows them to the program it is linked into, but not to its libraries. */
+__attribute__((weak)) void __tsan_ignore_thread_begin(void);
+__attribute__((weak)) void __tsan_ignore_thread_end(void);
 #    define fl_seam_acquire(address) __tsan_acquire(address)
 #    define fl_seam_release(address) __tsan_release(address)
-#    define fl_seam_quiet()          __tsan_ignore_thread_begin()
-#    define fl_seam_loud()           __tsan_ignore_thread_end()
+#    define fl_seam_quiet()                                                                        \
+        (__tsan_ignore_thread_begin != NULL ? __tsan_ignore_thread_begin() : (void)0)
+#    define fl_seam_loud() (__tsan_ignore_thread_end != NULL ? __tsan_ignore_thread_end() : (void)0)
 #else
 #    define fl_seam_acquire(address) ((void)(address))
 #    define fl_seam_release(address) ((void)(address))
