@@ -65,6 +65,38 @@ static int in_child(void (*body)(void *arg), void *arg)
     return ending_of(child);
 }
 
+/* ---- Executors whose threads have all started ---- */
+
+static struct gate started;
+
+static int note_start(void *gate)
+{
+    struct gate *g = gate;
+
+    fl_add(&g->arrived, 1, release); /* -> gate_await */
+    fl_futex_wake(&g->arrived, INT_MAX);
+    return 0;
+}
+
+/* A sanitizer allocates while it starts a thread, and a child that is forked in the middle of that
+ * finds its allocator locked for ever: so all are past it before anybody forks. */
+static filch_executor *settled_with(filch_options options)
+{
+    filch_executor *ex;
+
+    fl_store(&started.arrived, 0, relaxed); /* the hooks of earlier executors are over */
+    options.on_thread_start = note_start;
+    options.hook_arg = &started;
+    ex = pool_with(options);
+    gate_await(&started, options.workers);
+    return ex;
+}
+
+static filch_executor *settled_of(unsigned workers)
+{
+    return settled_with((filch_options){.workers = workers});
+}
+
 /* ---- What the parent leaves to its child ---- */
 
 /* An executor of one worker, which holds still, and a future in each state. */
@@ -81,7 +113,7 @@ struct family {
 
 static void found_family(struct family *x, unsigned flags)
 {
-    x->ex = pool_with((filch_options){.workers = 1, .flags = flags, .name = "family"});
+    x->ex = settled_with((filch_options){.workers = 1, .flags = flags, .name = "family"});
     x->finished = submit(x->ex, task_echo, number(11));
     x->failed = submit(x->ex, task_fail, number(12));
     test_check(outcome(x->finished) == 0 && outcome(x->failed) == 12);
@@ -290,7 +322,7 @@ static void release_last(void *future)
 
 TEST(k1_the_last_future_of_a_destroyed_executor_may_go_in_both_processes)
 {
-    filch_executor *ex = pool_of(2);
+    filch_executor *ex = settled_of(2);
     filch_future *f = submit(ex, task_echo, number(5));
 
     assert_int_equal(outcome(f), 0);
@@ -420,8 +452,8 @@ static void fork_in_a_task(filch_executor *ex, bool restarts)
 
 TEST(k1_a_task_may_fork_and_its_child_finds_the_executor_dead)
 {
-    fork_in_a_task(pool_of(1), false);
-    fork_in_a_task(pool_of(3), false);
+    fork_in_a_task(settled_of(1), false);
+    fork_in_a_task(settled_of(3), false);
 }
 
 /* The leak check looks for pointers on the stacks of living threads, and the one that knew the
@@ -462,7 +494,7 @@ static int task_in_parent_only(void *forker, void **result)
 static void return_from_forking_task(unsigned flags)
 {
     counter ran = 0;
-    struct forker t = {.ex = pool_with((filch_options){.workers = 1, .flags = flags}),
+    struct forker t = {.ex = settled_with((filch_options){.workers = 1, .flags = flags}),
                        .ran = &ran,
                        .parent = getpid()};
 
@@ -548,7 +580,7 @@ static int task_wait_for_held(void *brood, void **result)
 
 TEST(k1_a_wait_that_a_fork_has_carried_into_a_child_ends_there)
 {
-    struct brood many = {.ex = pool_of(1), .parent = getpid()};
+    struct brood many = {.ex = settled_of(1), .parent = getpid()};
 
     assert_int_equal(finish(submit(many.ex, task_wait_for_both, &many)), 0);
     assert_int_equal(count_of(&many.ran), 1);
@@ -557,7 +589,7 @@ TEST(k1_a_wait_that_a_fork_has_carried_into_a_child_ends_there)
 
     struct hold hold = {0};
     struct brood one = {.gate = &hold.gate, .parent = getpid()};
-    one.ex = pool_with((filch_options){.workers = 2, .help = FILCH_HELP_ANY});
+    one.ex = settled_with((filch_options){.workers = 2, .help = FILCH_HELP_ANY});
     hold_worker(&hold, one.ex);
     one.held = hold.f;
     assert_int_equal(finish(submit(one.ex, task_wait_for_held, &one)), 0);
@@ -660,8 +692,8 @@ TEST(k1_restart_gives_the_child_an_empty_executor_that_works)
 TEST(k1_a_task_may_fork_and_its_child_starts_the_executor_again)
 {
     SKIP_IF_THREADS_CANT_START_IN_A_CHILD();
-    fork_in_a_task(pool_with((filch_options){.workers = 1, .flags = FILCH_FORK_RESTART}), true);
-    fork_in_a_task(pool_with((filch_options){.workers = 3, .flags = FILCH_FORK_RESTART}), true);
+    fork_in_a_task(settled_with((filch_options){.workers = 1, .flags = FILCH_FORK_RESTART}), true);
+    fork_in_a_task(settled_with((filch_options){.workers = 3, .flags = FILCH_FORK_RESTART}), true);
 }
 
 /* Whatever the first call is, it finds an executor that works. */
@@ -699,7 +731,8 @@ static void first_call(void *family)
 TEST(k1_restart_happens_at_whichever_call_comes_first)
 {
     SKIP_IF_THREADS_CANT_START_IN_A_CHILD();
-    struct family x = {.ex = pool_with((filch_options){.workers = 1, .flags = FILCH_FORK_RESTART})};
+    struct family x = {
+        .ex = settled_with((filch_options){.workers = 1, .flags = FILCH_FORK_RESTART})};
 
     for (int i = 0; i < 5; i++) {
         assert_int_equal(in_child(first_call, &x), 0);
@@ -729,7 +762,8 @@ static void call_from_four_threads(void *family)
 TEST(k1_threads_of_the_child_that_call_at_once_share_one_executor)
 {
     SKIP_IF_THREADS_CANT_START_IN_A_CHILD();
-    struct family x = {.ex = pool_with((filch_options){.workers = 2, .flags = FILCH_FORK_RESTART})};
+    struct family x = {
+        .ex = settled_with((filch_options){.workers = 2, .flags = FILCH_FORK_RESTART})};
 
     for (size_t i = test_scaled(20); i > 0; i--)
         assert_int_equal(in_child(call_from_four_threads, &x), 0);
@@ -751,7 +785,8 @@ static void become_a_parent(void *family)
 TEST(k1_a_childs_child_starts_the_executor_again_too)
 {
     SKIP_IF_THREADS_CANT_START_IN_A_CHILD();
-    struct family x = {.ex = pool_with((filch_options){.workers = 1, .flags = FILCH_FORK_RESTART})};
+    struct family x = {
+        .ex = settled_with((filch_options){.workers = 1, .flags = FILCH_FORK_RESTART})};
 
     assert_int_equal(in_child(become_a_parent, &x), 0);
     assert_int_equal(finish(submit(x.ex, task_echo, NULL)), 0);
@@ -884,7 +919,7 @@ static void fork_in_a_crowd(struct crowd *c)
 
 TEST(k2_hundreds_of_forks_amid_submits_lose_nothing_and_every_child_ends)
 {
-    struct crowd c = {.ex = pool_of(3), .forks = test_scaled(200)};
+    struct crowd c = {.ex = settled_of(3), .forks = test_scaled(200)};
 
     fork_in_a_crowd(&c);
 }
@@ -894,7 +929,7 @@ TEST(k2_children_amid_submits_start_their_executors_again)
     if (FL_ASAN || FL_TSAN)
         test_skip("a sanitizer's malloc may be locked in a child of many threads");
     struct crowd c = {
-        .ex = pool_with((filch_options){.workers = 3, .flags = FILCH_FORK_RESTART}),
+        .ex = settled_with((filch_options){.workers = 3, .flags = FILCH_FORK_RESTART}),
         .forks = test_scaled(100),
         .restarts = true,
     };
