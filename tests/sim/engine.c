@@ -264,8 +264,10 @@ void sim_point(const void *address)
     if (t->id == sim_run_.freeze_thread && t->steps >= sim_run_.freeze_at && t->solo == 0)
         freeze_self();
     count_step();
-    if (t->solo == 0 && sim_is_point(address, t->id))
+    if (t->solo == 0) {
+        sim_at(address, t->id);
         schedule(false);
+    }
 }
 
 void sim_pause(void)

@@ -57,7 +57,7 @@ static struct {
     uint64_t change_at[PCT_POINTS];
     unsigned depth;
     uint64_t length; /* steps of an execution so far, at most */
-    bool all_points;
+    bool all_points, is_point; /* dfs: switch everywhere; and whether this is a place to */
     bool is_frozen_mode;
 } how;
 
@@ -147,7 +147,7 @@ unsigned sim_decide_thread(const int *threads, unsigned n, bool is_free)
 {
     unsigned value = 0;
 
-    if (mode == SIM_DFS && !is_free && how.preempted >= how.preemptions)
+    if (mode == SIM_DFS && !is_free && (how.preempted >= how.preemptions || !how.is_point))
         n = 1;
     switch (mode) {
     case SIM_DFS:
@@ -192,19 +192,20 @@ static uint8_t *threads_of(uintptr_t a)
     return &shared[i].threads;
 }
 
-bool sim_is_point(const void *address, int thread)
+void sim_at(const void *address, int thread)
 {
     uint8_t *threads;
     uint8_t before;
 
+    how.is_point = true;
     if (mode != SIM_DFS || how.all_points || address == NULL)
-        return true;
+        return;
     threads = threads_of((uintptr_t)address);
     before = *threads;
     *threads |= (uint8_t)(1U << thread);
     if ((before & (before - 1)) == 0 && (*threads & (*threads - 1)) != 0)
         shared_n++;
-    return (*threads & (*threads - 1)) != 0;
+    how.is_point = (*threads & (*threads - 1)) != 0;
 }
 
 /* ---- executions ---- */

@@ -26,8 +26,8 @@ unsigned sim_decide(enum sim_kind kind, unsigned n, bool is_free);
 unsigned sim_decide_thread(const int *threads, unsigned n, bool is_free);
 void sim_thread_started(int thread);
 
-/* Whether a step of this thread at this address is a place to switch. */
-bool sim_is_point(const void *address, int thread);
+/* A step of this thread at this address is next: whether that is a place to switch. */
+void sim_at(const void *address, int thread);
 
 /* ---- threads: engine.c ---- */
 
