@@ -24,11 +24,13 @@
  *         E1  start   life       CAS acq_rel <- E8
  *         E2  grow    top_slot   CAS seq_cst -> E3 steal.c's T2   before the slot's first push
  *         E3  scan    top_slot   look <- E2
- *         E4  sleep   life       look -> E5               then mode is looked at
+ *         E4  sleep   life       look -> E5 E9            then mode is looked at
  *         E5  wake    life       CAS seq_cst <- E4 -> E7
  *         E6  sleep   mode       look <- stop.c's X1
  *         E7  awake   life       acquire <- E5
- *         E8  fail    life       release -> E1            a slot is whole again before another try */
+ *         E8  fail    life       release -> E1            a slot is whole again before another try
+ *         E9  miss    life       look <- E4               whoever sets FL_EXIT first and then finds it
+ *                                                         awake is found out at E6 */
 #include "base/compiler.h"
 #include "sched/pool.h"
 
@@ -140,7 +142,7 @@ void fl_spare_wake(struct fl_worker *w)
 {
     uint32_t life = FL_DORMANT;
 
-    if (fl_cas(&w->life, &life, FL_ACTIVE, seq_cst, relaxed)) /* E5; hint: it is awake */
+    if (fl_cas(&w->life, &life, FL_ACTIVE, seq_cst, seq_cst)) /* E5, on failure E9 */
         fl_futex_wake(&w->life, 1);
 }
 
