@@ -6,16 +6,18 @@
  * and counted as ended by the one who takes it out of the queue. If the sum of the ended, read first,
  * equals the sum of the pushed, read second, then nothing was queued or running at the time between.
  * Who could be the last to make it so looks: a worker that is about to sleep, a spare that goes
- * dormant, and whoever waits. Workers alone end a pool, and closing wakes them all: so the pool is
- * there for whoever closes it, and for a holder of a lane until he leaves it.
+ * dormant, whoever cancels what is queued, and whoever waits. Workers alone end a pool, and closing
+ * wakes them all: so the pool is there for whoever closes it, and for a holder of a lane until he
+ * leaves it.
  *
  * Words   mode           FL_CLOSING and the others; bits are only ever set
  *         quiet_asked    a ticket for each wait for quiet
  *         quiet_seen     up to which ticket a quiet moment has been seen; a futex
  *         threads        worker threads alive; a futex for those who wait for 0
  *         ended_outside  tasks dropped by threads that are no workers
- * Always  Q1  whoever stops looking for work, and whoever begins to wait, moves the word idle (idle.c,
- *             N7) before it looks: so the last of them sees what all the others have ended
+ * Always  Q1  whoever stops looking for work or has cancelled some, and whoever begins to wait, moves
+ *             the word idle (idle.c, N6 N7) before it looks: so the last of them sees what all the
+ *             others have ended
  *         Q2  once FL_CLOSING is set and a lane has been seen free, nothing comes by that lane any
  *             more; a worker that finds a lane held notes it and sleeps until its holder leaves
  *         Q3  FL_EXIT is set once, by whoever sees a closing pool quiet; then every worker ends
@@ -116,19 +118,24 @@ static void tell_quiet(struct fl_pool *p, uint32_t asked)
     fl_futex_wake(&p->quiet_seen, INT_MAX);
 }
 
+static bool tell_if_quiet(struct fl_pool *p)
+{
+    uint32_t asked = fl_load(&p->quiet_asked, acquire); /* X11 */
+
+    if (!fl_is_quiet(p))
+        return false;
+    tell_quiet(p, asked);
+    return true;
+}
+
 void fl_stop_poll(struct fl_pool *p)
 {
-    uint32_t mode = fl_look(&p->mode);                  /* X2 */
-    uint32_t asked = fl_load(&p->quiet_asked, acquire); /* X11 */
-    bool closing = (mode & FL_CLOSING) != 0;
+    bool closing = (fl_look(&p->mode) & FL_CLOSING) != 0; /* X2 */
 
-    if (!closing &&
-        asked == fl_load(&p->quiet_seen, relaxed)) /* hint: a look too many does no harm */
+    if (!closing && fl_load(&p->quiet_asked, acquire) ==  /* X11 */
+                        fl_load(&p->quiet_seen, relaxed)) /* hint: a look too many does no harm */
         return;
-    if (!fl_is_quiet(p))
-        return;
-    tell_quiet(p, asked);
-    if (!closing)
+    if (!tell_if_quiet(p) || !closing)
         return;
     empty_lanes(p);
     if (fl_is_quiet(p))
@@ -207,6 +214,8 @@ static void close_pool(struct fl_pool *p, uint32_t bits, bool cancel)
     if (cancel)
         cancel_queued(p);
     fl_idle_wake_all(p); /* they look whether anything is left */
+    if (cancel)
+        tell_if_quiet(p); /* Q1: what was cancelled last may have been the last of all */
 }
 
 int fl_pool_shutdown(struct fl_pool *p, unsigned flags, filch_deadline deadline)
