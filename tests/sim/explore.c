@@ -418,7 +418,7 @@ static void report(const struct sim_scenario *s, const struct outcome *o)
     fflush(stdout);
     give_taken();
     shorten();
-    printf("replay: %s --only %s --replay ", program, s->name);
+    printf("replay: %s --only =%s --replay ", program, s->name);
     print_replay(stdout);
     printf("\n");
     fflush(stdout);
@@ -659,7 +659,7 @@ static bool is_chosen(const struct sim_scenario *s, const char *pattern)
 
 int main(int argc, char **argv)
 {
-    static const struct plan quick = {2, 1, 20000, 1500, 3, 1500, 2, true, true};
+    static const struct plan quick = {2, 1, 10000, 1000, 3, 1000, 2, true, true};
     static const struct plan deep = {3, 2, 3000000, 100000, 3, 100000, 20, true, true};
     struct plan plan = {0};
     const char *slash = strrchr(argv[0], '/');

@@ -43,7 +43,7 @@ redirect(clock.c clock_gettime=sim_clock_gettime)
 redirect(forked.c mmap=sim_mmap munmap=sim_munmap madvise=sim_madvise)
 redirect(alloc.c malloc=sim_malloc free=sim_malloc_free posix_memalign=sim_posix_memalign)
 
-set(sim_engine engine memory trace explore hooks doors/doors)
+set(sim_engine engine memory trace explore hooks lin doors/doors)
 list(TRANSFORM sim_engine PREPEND ${sim_dir}/)
 list(TRANSFORM sim_engine APPEND .c)
 add_library(filch_sim_engine STATIC ${sim_engine})
