@@ -56,7 +56,7 @@ static struct {
     uint32_t lowest;
     uint64_t change_at[PCT_POINTS];
     unsigned depth;
-    uint64_t length; /* steps of an execution so far, at most */
+    uint64_t length;           /* steps of an execution so far, at most */
     bool all_points, is_point; /* dfs: switch everywhere; and whether this is a place to */
     bool is_frozen_mode;
 } how;
