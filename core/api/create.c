@@ -4,29 +4,10 @@
 #include <filch/executor.h>
 
 #include "api/front.h"
+#include "base/options.h"
 #include "naive/ck.h"
 #include "naive/mutex.h"
 #include "sched/executor.h"
-
-#include <string.h>
-
-/* What an options struct of the given size says, in a struct of ours. A longer one is fine as long as
- * it asks for nothing that this version does not know: the rule of the kernel's extensible structs. */
-static int complete(void *ours, size_t our_size, const void *theirs, size_t their_size)
-{
-    const unsigned char *tail = (const unsigned char *)theirs + our_size;
-    size_t shared = their_size < our_size ? their_size : our_size;
-
-    if (their_size < sizeof(size_t))
-        return FILCH_EINVAL;
-    for (size_t i = our_size; i < their_size; i++) {
-        if (*tail++ != 0)
-            return FILCH_E2BIG;
-    }
-    memset(ours, 0, our_size);
-    memcpy(ours, theirs, shared);
-    return 0;
-}
 
 static int check(const filch_options *o)
 {
@@ -49,7 +30,7 @@ int filch_executor_create(filch_executor **out, const filch_options *options)
     if (out == NULL)
         return FILCH_EINVAL;
     if (options != NULL)
-        status = complete(&o, sizeof o, options, options->size);
+        status = fl_options_complete(&o, sizeof o, options, options->size);
     if (status == 0)
         status = check(&o);
     if (status != 0)
@@ -71,11 +52,16 @@ int filch_submit_with(filch_executor *ex, const filch_task_options *options, fil
     filch_task_options o = {.size = sizeof o};
 
     if (options != NULL) {
-        int status = complete(&o, sizeof o, options, options->size);
+        int status = fl_options_complete(&o, sizeof o, options, options->size);
 
         if (status != 0)
             return status;
     }
+    if (ex == NULL || fn == NULL || (arg == NULL && o.copy_bytes != 0))
+        return FILCH_EINVAL;
+    if (o.token != NULL || o.start_by != 0)
+        return ex->ops->submit_with != NULL ? ex->ops->submit_with(ex, &o, fn, arg, future)
+                                            : FILCH_ENOTSUP;
     return o.copy_bytes != 0 ? filch_submit_copy(ex, fn, arg, o.copy_bytes, future)
                              : filch_submit(ex, fn, arg, future);
 }

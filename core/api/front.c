@@ -15,6 +15,7 @@
 
 #include "base/compiler.h"
 #include "future/submit.h"
+#include "future/waiter.h"
 #include "observe/stats.h"
 #include "sched/pool.h"
 
@@ -97,6 +98,15 @@ static int submit(filch_executor *ex, filch_task_fn *fn, void *arg, filch_future
     return status != 0 ? status : fl_pool_submit(p, fn, arg, future);
 }
 
+static int submit_with(filch_executor *ex, const filch_task_options *options, filch_task_fn *fn,
+                       void *arg, filch_future **future)
+{
+    struct fl_pool *p;
+    int status = usable(ex, &p);
+
+    return status != 0 ? status : fl_pool_submit_with(p, options, fn, arg, future);
+}
+
 static int submit_copy(filch_executor *ex, filch_task_fn *fn, const void *arg, size_t len,
                        filch_future **future)
 {
@@ -115,19 +125,37 @@ static int submit_batch(filch_executor *ex, filch_task_fn *fn, void *const args[
     return status != 0 ? status : fl_pool_submit_batch(p, fn, args, n, futures);
 }
 
-static int shutdown(filch_executor *ex, unsigned flags, filch_deadline deadline)
+static int submit_task(filch_executor *ex, struct fl_task *task)
 {
+    struct fl_push at;
     struct fl_pool *p;
     int status = usable(ex, &p);
 
+    if (status == 0)
+        status = fl_push_begin(&at, p, 1);
+    if (status == 0)
+        fl_push_end(&at, &task, 1);
+    return status;
+}
+
+/* What this thread has put off telling may submit here, and comes first. */
+static int shutdown(filch_executor *ex, unsigned flags, filch_deadline deadline)
+{
+    struct fl_pool *p;
+    int status;
+
+    fl_waiters_catch_up();
+    status = usable(ex, &p);
     return status != 0 ? status : fl_pool_shutdown(p, flags, deadline);
 }
 
 /* In a child the dead pool stays as it is: whatever it held, nobody can tell any more. */
 static void destroy(filch_executor *ex)
 {
-    struct fl_pool *p = pool_of(ex);
+    struct fl_pool *p;
 
+    fl_waiters_catch_up();
+    p = pool_of(ex);
     if (!fl_forked(&p->home.forked))
         fl_pool_destroy(p);
 }
@@ -135,8 +163,10 @@ static void destroy(filch_executor *ex)
 static int wait_idle(filch_executor *ex, filch_deadline deadline)
 {
     struct fl_pool *p;
-    int status = usable(ex, &p);
+    int status;
 
+    fl_waiters_catch_up();
+    status = usable(ex, &p);
     return status != 0 ? status : fl_pool_wait_idle(p, deadline);
 }
 
@@ -176,8 +206,10 @@ static int name_function(filch_executor *ex, filch_task_fn *fn, const char *name
 
 static const struct fl_executor_ops ops = {
     .submit = submit,
+    .submit_with = submit_with,
     .submit_copy = submit_copy,
     .submit_batch = submit_batch,
+    .submit_task = submit_task,
     .shutdown = shutdown,
     .destroy = destroy,
     .wait_idle = wait_idle,

@@ -38,3 +38,8 @@ void fl_forked_close(struct fl_forked *g)
     munmap((void *)g->alive, (size_t)sysconf(_SC_PAGESIZE));
     errno = saved;
 }
+
+int fl_process(void)
+{
+    return (int)getpid();
+}

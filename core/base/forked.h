@@ -23,4 +23,7 @@ static inline bool fl_forked(const struct fl_forked *g)
     return fl_unlikely(fl_load(g->alive, relaxed) == 0); /* settled by fork: one thread is left */
 }
 
+/* For what is too small for a page of its own: which process this is. A system call. */
+int fl_process(void);
+
 #endif /* FL_BASE_FORKED_H */

@@ -43,6 +43,7 @@ void fl_future_init(filch_future *f, const struct fl_task_ops *ops, struct fl_ho
     fl_init(&f->runner, 0);
     f->status = 0;
     f->kind = (uint8_t)kind;
+    f->has_extra = 0;
 }
 
 uint32_t fl_future_phase(const filch_future *f)
@@ -151,6 +152,20 @@ int fl_promise_move(filch_future *f, uint32_t to)
     return (before & FL_PHASE) == FL_CANCELLED ? 0 : FILCH_ESTATE;
 }
 
+int fl_promise_cancel_started(filch_future *f)
+{
+    uint32_t before;
+
+    filch_future_retain(f); /* a callback may release the caller's */
+    if (!move(f, FL_RUNNING, FL_CANCELLED, &before)) {
+        filch_future_release(f);
+        return FILCH_ESTATE;
+    }
+    tell(f, before);
+    filch_future_release(f);
+    return 0;
+}
+
 static void free_future(filch_future *f)
 {
     fl_waiters_free(f);
@@ -230,7 +245,10 @@ int filch_future_error(filch_future *f, filch_deadline deadline, filch_error *er
     if (fl_future_phase(f) == FL_FINISHED)
         return 0;
     error->code = f->status;
-    error->domain = f->kind == FL_KIND_PROMISE ? "promise" : f->status < 0 ? "filch" : "task";
+    if (f->kind == FL_KIND_PROMISE && !f->has_extra)
+        error->domain = "promise";
+    else
+        error->domain = f->status < 0 ? "filch" : "task";
     if (f->kind == FL_KIND_PROMISE && f->u.message != NULL)
         error->message = f->u.message;
     else

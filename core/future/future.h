@@ -53,7 +53,7 @@ struct filch_future {
     int32_t status;             /* once over: 0, or what filch_future_result returns */
     fl_atomic(uint16_t) runner; /* 0, or 1 + the index of the worker that runs it */
     uint8_t kind;               /* enum fl_future_kind */
-    uint8_t spare;
+    uint8_t has_extra;          /* submit.c: its token and start_by are behind the record */
 };
 
 /* Fills in a new record: PENDING. */
@@ -75,6 +75,12 @@ bool fl_future_drop(filch_future *f, int status);
 /* A promise's PENDING -> RUNNING, or PENDING or RUNNING -> SETTLING: 1, 0 if it is cancelled, or
  * FILCH_ESTATE. Whoever has moved it to SETTLING finishes it. */
 int fl_promise_move(filch_future *f, uint32_t to);
+
+/* A promise that was started by the caller ends as cancelled all the same. 0 or FILCH_ESTATE. */
+int fl_promise_cancel_started(filch_future *f);
+
+/* A promise fails as from has, domain and all. 0 or FILCH_ESTATE. */
+int fl_promise_fail_as(filch_future *f, filch_future *from);
 
 /* Says that the caller is about to sleep until f is over. False: it is over. */
 bool fl_future_expect(filch_future *f);

@@ -65,3 +65,15 @@ int filch_promise_set_error(filch_future *f, int code, const char *message)
         return FILCH_ESTATE;
     return settle(f, code, message != NULL ? copy_text(message) : NULL);
 }
+
+int fl_promise_fail_as(filch_future *f, filch_future *from)
+{
+    filch_error error;
+
+    if (filch_future_error(from, FILCH_NOW, &error) != 0)
+        return filch_promise_set_error(f, FILCH_ECANCELED, filch_strerror(FILCH_ECANCELED));
+    if (fl_promise_move(f, FL_SETTLING) != 1)
+        return FILCH_ESTATE;
+    f->has_extra = from->kind != FL_KIND_PROMISE || from->has_extra;
+    return settle(f, error.code, copy_text(error.message));
+}

@@ -5,14 +5,16 @@
  * Memory   the block comes from the slab of the worker or lane that pushes, and goes back there with
  *          the last reference. A task without a future has no references: whoever runs or drops it
  *          gives the block back. A copied argument of up to 64 bytes follows the record in a block of
- *          128; a larger one is in the heap, and goes when the function has returned, before the
+ *          128, and so do a token and a start_by; a larger one, or one beside these, is in the heap, and goes when the function has returned, before the
  *          outcome is told, or with the last reference of a task that never ran.
  *
  * Words    floor, runner   of a future: the runner's, once, before the function
  * Orders   R1  run  runner  release -> wait.c's J1   the floor before the runner */
 #include "future/submit.h"
 
+#include "base/clock.h"
 #include "base/compiler.h"
+#include "future/token.h"
 
 #include <string.h>
 
@@ -27,6 +29,14 @@ struct far_copy {
     size_t bytes; /* of all of it */
     size_t pad;
 };
+
+/* What few tasks have, behind the record in a block of 128. */
+struct extra {
+    filch_token *token;
+    filch_deadline start_by;
+};
+
+_Static_assert(sizeof(struct extra) <= COPY_ROOM, "it fits behind the record");
 
 static filch_future *future_of(const struct fl_task *task)
 {
@@ -61,15 +71,44 @@ static void free_argument(filch_future *f, void *arg)
     }
 }
 
+static struct extra *extra_of(filch_future *f)
+{
+    return f->has_extra ? (struct extra *)(f + 1) : NULL;
+}
+
+static void free_block(filch_future *f)
+{
+    struct extra *extra = extra_of(f);
+
+    if (extra != NULL)
+        filch_token_release(extra->token);
+    fl_pool_free_block(pool_of(f), f);
+}
+
+/* Why it is not to start any more; 0: it is. */
+static int refusal(filch_future *f)
+{
+    struct extra *extra = extra_of(f);
+
+    if (fl_likely(extra == NULL))
+        return 0;
+    if (filch_token_is_cancelled(extra->token))
+        return FILCH_ECANCELED;
+    return extra->start_by != FILCH_FOREVER && fl_now() >= extra->start_by ? FILCH_EEXPIRED : 0;
+}
+
 static int call(struct fl_worker *w, filch_future *f, void **result)
 {
     filch_task_fn *fn = f->fn;
     void *arg = argument_of(f);
+    struct extra *extra = extra_of(f);
+    void *before = fl_token_begin(extra != NULL ? extra->token : NULL);
     int status;
 
     fl_worker_trace(w, FILCH_TRACE_START, fn);
     status = fn(arg, result);
     fl_worker_trace(w, FILCH_TRACE_END, fn);
+    fl_token_end(before);
     fl_count(&w->count.executed);
     free_argument(f, arg);
     return status;
@@ -86,11 +125,24 @@ static void run_claimed(struct fl_worker *w, filch_future *f)
     fl_future_finish(f, status, status == 0 ? result : NULL);
 }
 
+static void refuse(filch_future *f, int status)
+{
+    if (status != FILCH_ECANCELED && f->kind == FL_KIND_COPY_FAR && fl_future_claim(f)) {
+        free_argument(f, argument_of(f));
+        fl_future_finish(f, status, NULL);
+    } else {
+        fl_future_drop(f, status);
+    }
+}
+
 static void run_future(struct fl_task *task)
 {
     filch_future *f = future_of(task);
+    int status = refusal(f);
 
-    if (fl_future_claim(f))
+    if (status != 0)
+        refuse(f, status);
+    else if (fl_future_claim(f))
         run_claimed(fl_worker_self(), f);
     filch_future_release(f);
 }
@@ -99,12 +151,7 @@ static void drop_future(struct fl_task *task, int status)
 {
     filch_future *f = future_of(task);
 
-    if (status != FILCH_ECANCELED && f->kind == FL_KIND_COPY_FAR && fl_future_claim(f)) {
-        free_argument(f, argument_of(f));
-        fl_future_finish(f, status, NULL);
-    } else {
-        fl_future_drop(f, status);
-    }
+    refuse(f, status);
     filch_future_release(f);
 }
 
@@ -118,8 +165,12 @@ static void run_plain(struct fl_task *task)
     filch_future *f = future_of(task);
     void *result = NULL;
 
+    if (refusal(f) != 0) {
+        task->ops->drop(task, FILCH_ECANCELED);
+        return;
+    }
     call(fl_worker_self(), f, &result);
-    fl_pool_free_block(pool_of(f), f);
+    free_block(f);
 }
 
 static void drop_plain(struct fl_task *task, int status)
@@ -128,7 +179,7 @@ static void drop_plain(struct fl_task *task, int status)
 
     (void)status; /* nobody asks */
     free_argument(f, argument_of(f));
-    fl_pool_free_block(pool_of(f), f);
+    free_block(f);
 }
 
 static const struct fl_task_ops future_ops = {run_future, drop_future, fn_of_future};
@@ -136,7 +187,7 @@ static const struct fl_task_ops plain_ops = {run_plain, drop_plain, fn_of_future
 
 bool fl_future_run_here(struct fl_worker *w, filch_future *f)
 {
-    if (!fl_future_claim(f))
+    if (refusal(f) != 0 || !fl_future_claim(f))
         return false;
     filch_future_retain(f); /* the queue's reference may go while we run */
     fl_count(&w->count.helped);
@@ -149,7 +200,8 @@ static void free_home_future(struct fl_home *home, filch_future *f)
 {
     if (fl_future_phase(f) == FL_CANCELLED)
         free_argument(f, argument_of(f));
-    fl_pool_free_block(fl_container_of(home, struct fl_pool, home), f);
+    (void)home;
+    free_block(f);
 }
 
 const struct fl_home_ops fl_pool_home_ops = {free_home_future, NULL, NULL};
@@ -235,6 +287,45 @@ free_copy:
     if (copy != NULL)
         fl_heap_free(&p->home.heap, copy, copy->bytes, alignof(max_align_t));
     return status;
+}
+
+int fl_pool_submit_with(struct fl_pool *p, const filch_task_options *options, filch_task_fn *fn,
+                        void *arg, filch_future **future)
+{
+    struct far_copy *copy = NULL;
+    struct fl_push at;
+    struct fl_task *task;
+    filch_future *f = NULL;
+    int status;
+
+    if (options->copy_bytes != 0) {
+        copy = copy_far(p, arg, options->copy_bytes);
+        if (copy == NULL)
+            return FILCH_ENOMEM;
+    }
+    status = fl_push_begin(&at, p, 1);
+    if (status == 0) {
+        f = fl_slab_alloc(at.slab, FL_BLOCK_128);
+        if (f == NULL) {
+            fl_push_abort(&at);
+            status = FILCH_ENOMEM;
+        }
+    }
+    if (status != 0) {
+        if (copy != NULL)
+            fl_heap_free(&p->home.heap, copy, copy->bytes, alignof(max_align_t));
+        return status;
+    }
+    task = &fill(p, f, copy != NULL ? FL_KIND_COPY_FAR : FL_KIND_TASK, fn,
+                 copy != NULL ? (void *)copy : arg, future != NULL)
+                ->task;
+    f->has_extra = 1;
+    *extra_of(f) = (struct extra){filch_token_retain(options->token),
+                                  options->start_by != 0 ? options->start_by : FILCH_FOREVER};
+    if (future != NULL)
+        *future = f;
+    fl_push_end(&at, &task, 1);
+    return 0;
 }
 
 /* All blocks, or none. */

@@ -14,6 +14,7 @@
  *             it puts something else there, after the state
  * Orders  J1  help  runner, floor  acquire <- submit.c's R1 waiter.c's V6
  *         J2  wake  fired          acquire <- waiter.c's V7 */
+#include "future/wait.h"
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/compiler.h"
@@ -99,20 +100,31 @@ static bool help_now(struct fl_worker *w, filch_future *f)
     return w->pool->help == FILCH_HELP_ANY && fl_help_any(w);
 }
 
-/* Runs something that brings f nearer to its end. The caller holds a reference to f. */
-static bool help(struct wait *wait, filch_future *f)
+static bool may_help(const struct wait *wait)
 {
-    struct fl_worker *w = wait->w;
-    bool helped;
+    const struct fl_worker *w = wait->w;
 
     if (w == NULL || w->pool->help == FILCH_HELP_NONE || fl_self()->nohelp != 0)
         return false;
-    if (wait->is_desperate ? !fl_stack_has_eighths(1)
-                           : w->nested >= FL_MAX_NESTED || !fl_stack_has_eighths(4))
+    return wait->is_desperate ? fl_stack_has_eighths(1)
+                              : w->nested < FL_MAX_NESTED && fl_stack_has_eighths(4);
+}
+
+bool fl_help_with_future(struct fl_worker *w, filch_future *f)
+{
+    return !is_over(f) && help_now(w, f);
+}
+
+/* Runs something that brings f nearer to its end. The caller holds a reference to f. */
+static bool help(struct wait *wait, filch_future *f)
+{
+    bool helped;
+
+    if (!may_help(wait))
         return false;
-    w->nested++;
-    helped = help_now(w, f);
-    w->nested--;
+    wait->w->nested++;
+    helped = help_now(wait->w, f);
+    wait->w->nested--;
     if (helped)
         wait->spin_until = 0;
     return helped;
@@ -150,7 +162,7 @@ static bool has_passed(filch_deadline deadline)
 
 static struct wait wait_begin(const filch_future *f, filch_deadline deadline)
 {
-    struct fl_pool *p = pool_of(f);
+    struct fl_pool *p = f != NULL ? pool_of(f) : NULL;
     struct fl_worker *w = fl_worker_self();
 
     if (p == NULL && w != NULL)
@@ -221,6 +233,7 @@ int fl_future_await(filch_future *f, filch_deadline deadline)
     struct wait wait;
     int status;
 
+    fl_waiters_catch_up();
     if (is_over(f))
         return 0;
     wait = wait_begin(f, deadline);
@@ -232,7 +245,11 @@ int fl_future_await(filch_future *f, filch_deadline deadline)
             return FILCH_EFORKED;
         if (has_passed(deadline))
             return is_over(f) ? 0 : FILCH_ETIMEDOUT;
-        if (!help(&wait, f) && !spin(&wait, one_is_over, f) && may_sleep(&wait))
+        if (help(&wait, f)) {
+            fl_waiters_catch_up(); /* what it ran may have put something off for us to tell */
+            continue;
+        }
+        if (!spin(&wait, one_is_over, f) && may_sleep(&wait))
             return sleep_in(&wait, sleep_on_one, f);
     }
     return 0;
@@ -256,7 +273,7 @@ static int join_all(filch_future **futures, size_t n, struct fl_group *g, struct
 
     for (size_t i = 0; i < n && status == 0; i++) {
         fl_add(&g->left, 1, relaxed); /* count: the registering one's 1 is still there */
-        status = fl_waiter_join(futures[i], g, &nodes[i]);
+        status = fl_waiter_join(futures[i], &g->listener, &nodes[i]);
         if (nodes[i] == NULL)
             fl_group_tell(g, status == 0 ? futures[i] : NULL);
     }
@@ -268,32 +285,62 @@ static void leave_all(struct fl_waiter **nodes, size_t n, struct fl_group *g)
 {
     for (size_t i = 0; i < n; i++) {
         if (nodes[i] != NULL)
-            fl_waiter_leave(nodes[i], g);
+            fl_waiter_leave(nodes[i], &g->listener);
     }
 }
 
-static bool help_any_of(struct wait *wait, filch_future **futures, size_t n, size_t *first)
+static bool help_any_of(struct wait *wait, const struct fl_awaited *a, size_t *first)
 {
-    while (*first < n && is_over(futures[*first]))
+    if (wait->w == NULL)
+        return false;
+    while (*first < a->n && (a->futures[*first] == NULL || is_over(a->futures[*first])))
         ++*first;
-    for (size_t i = *first; i < n && wait->w != NULL; i++) {
-        if (!is_over(futures[i]) && help(wait, futures[i]))
+    if (a->help != NULL && may_help(wait)) {
+        bool helped;
+
+        wait->w->nested++;
+        helped = a->help(wait->w, a->what);
+        wait->w->nested--;
+        return helped;
+    }
+    for (size_t i = *first; i < a->n; i++) {
+        if (a->futures[i] != NULL && !is_over(a->futures[i]) && help(wait, a->futures[i]))
             return true;
     }
     return false;
 }
 
-static void await_group(filch_future **futures, size_t n, struct fl_group *g, struct wait *wait)
+static const filch_future *any_of(const struct fl_awaited *a)
 {
+    size_t i = 0;
+
+    while (i < a->n && a->futures[i] == NULL)
+        i++;
+    return i < a->n ? a->futures[i] : NULL;
+}
+
+int fl_await(const struct fl_awaited *a, filch_deadline deadline)
+{
+    struct wait wait;
     size_t first = 0;
 
-    while (!has_fired(g) && !has_passed(wait->deadline) && !is_child(wait)) {
-        if (!help_any_of(wait, futures, n, &first) && !spin(wait, has_fired, g) &&
-            may_sleep(wait)) {
-            sleep_in(wait, sleep_on_group, g);
-            return;
+    fl_waiters_catch_up();
+    if (a->is_over(a->what))
+        return 0;
+    wait = wait_begin(any_of(a), deadline);
+    do {
+        if (is_child(&wait))
+            return FILCH_EFORKED;
+        if (has_passed(deadline))
+            return a->is_over(a->what) ? 0 : FILCH_ETIMEDOUT;
+        if (help_any_of(&wait, a, &first)) {
+            fl_waiters_catch_up(); /* what it ran may have put something off for us to tell */
+            continue;
         }
-    }
+        if (!spin(&wait, a->is_over, a->what) && may_sleep(&wait))
+            return sleep_in(&wait, a->sleep, a->what);
+    } while (!a->is_over(a->what));
+    return is_child(&wait) ? FILCH_EFORKED : 0;
 }
 
 /* How many are over, and whether that is enough. */
@@ -333,8 +380,10 @@ static size_t partition(filch_future **futures, size_t n, filch_future **aside)
     return over;
 }
 
-static int check(struct fl_worker *w, filch_future *const *futures, size_t n)
+int fl_await_objection(filch_future *const *futures, size_t n)
 {
+    struct fl_worker *w = fl_worker_self();
+
     for (size_t i = 0; i < n; i++) {
         int status = is_over(futures[i]) ? 0 : objection(w, futures[i]);
 
@@ -348,7 +397,6 @@ static int check(struct fl_worker *w, filch_future *const *futures, size_t n)
 static ptrdiff_t wait_with(filch_future **futures, size_t n, enum filch_return_when when,
                            filch_deadline deadline, void **room)
 {
-    struct wait wait = wait_begin(futures[0], deadline);
     struct fl_waiter **nodes = (struct fl_waiter **)room;
     struct fl_group *g;
     bool enough;
@@ -356,7 +404,7 @@ static ptrdiff_t wait_with(filch_future **futures, size_t n, enum filch_return_w
 
     survey(futures, n, when, &enough);
     if (!enough) {
-        status = check(wait.w, futures, n);
+        status = fl_await_objection(futures, n);
         if (status != 0)
             return status;
         g = fl_group_create(when);
@@ -364,13 +412,14 @@ static ptrdiff_t wait_with(filch_future **futures, size_t n, enum filch_return_w
             return FILCH_ENOMEM;
         memset(room, 0, n * sizeof room[0]);
         status = join_all(futures, n, g, nodes);
-        if (status == 0)
-            await_group(futures, n, g, &wait);
+        if (status == 0) {
+            struct fl_awaited awaited = {has_fired, sleep_on_group, g, futures, n, NULL};
+
+            status = fl_await(&awaited, deadline);
+        }
         leave_all(nodes, n, g);
         fl_group_release(g);
-        if (status == 0 && is_child(&wait))
-            status = FILCH_EFORKED;
-        if (status != 0)
+        if (status != 0 && status != FILCH_ETIMEDOUT)
             return status;
     }
     return (ptrdiff_t)partition(futures, n, (filch_future **)room);

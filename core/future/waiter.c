@@ -1,49 +1,75 @@
 /* SPDX-License-Identifier: MIT
  *
- * waiter.c: the nodes on a future: callbacks, and threads that wait for many futures.
+ * waiter.c: the nodes on a future: callbacks, and listeners: threads that wait for many futures, and
+ * queues of what is over (event/cq.c).
  *
  * A node is pushed on the future's stack and stays there until the future is freed: nobody unlinks,
  * so nobody has to wait for somebody who is unlinking, and whoever holds a reference to the future
- * may walk the stack. A waiter that goes away early empties its node, and a later waiter moves in, so
- * that a future holds no more nodes than it ever had waiters at once. A thread that waits for one
+ * may walk the stack. A waiter that goes away early empties its node and puts it on a second stack,
+ * which hangs from the first node that the future ever had; a later waiter moves in there, so that a
+ * future holds no more nodes than it ever had waiters at once. A thread that waits for one
  * future needs no node: it sleeps on the future's state (future.c).
  *
  * Words   waiters  of a future: a stack of nodes, youngest first, and then CLOSED for ever
- *         target   of a node: a group, VACANT, or TOLD for ever; of a callback's node NULL
+ *         vacant, next_vacant   of a future's first node: a stack of nodes that were left, its head with
+ *                  a count of moves
+ *         target   of a node: a listener, VACANT, or TOLD for ever; of a callback's node NULL
  *         floor    of a future: after the stack has been taken, its nodes
  *         left     of a group: futures that have not told yet, and 1 while it is being registered
  *         fired    of a group: 1 once the wait is over; a futex
- *         refs     of a group: one for the waiter, one for each node that points to it
+ *         refs     of a listener: one for its owner, one for each node that points to it
  * Always  W1  a node is told once: by the settler that took the stack; who comes later is refused
- *         W2  a group is touched through a node only by whoever took its pointer out of target, and
+ *         W2  a listener is touched through a node only by whoever took its pointer out of target, and
  *             that one then owns the node's reference
  *         W3  nodes live as long as the future
  * Orders  V1  push    waiters  CAS release -> V2 V3      a node before it is found
  *         V2  tell    waiters  swap acq_rel <- V1 -> V3  the outcome to those who are refused
  *         V3  walk    waiters  acquire <- V1 V2
- *         V4  move in target   CAS release -> V5         a group before it is told
+ *         V4  move in target   CAS release -> V5 V8      a listener before it is told
  *         V5  tell    target   swap acquire <- V4
  *         V6  told    floor    release -> wait.c's J1    the state before it: no floor any more
  *         V7  fire    fired    swap release -> wait.c's J2
+ *         V8  free    target   acquire <- V4         a listener before its reference is given back
  *         V9  drop    refs     sub acq_rel -> V9
- *         V10 count   left     sub acq_rel -> V10        what each told before the last one fires */
+ *         V10 count   left     sub acq_rel -> V10        what each told before the last one fires
+ *         V11 leave   vacant   CAS release -> V12        a node that is left before another moves in
+ *         V12 take    vacant   CAS acquire <- V11 */
 #include "future/waiter.h"
 
 #include "base/compiler.h"
 #include "base/futex.h"
-
-struct fl_waiter {
-    struct fl_waiter *next;  /* the older one */
-    struct fl_waiter *newer; /* the settler's */
-    fl_atomic(struct fl_group *) target;
-    filch_callback_fn *callback; /* NULL: target is it */
-    void *user;
-};
+#include "base/thread.h"
 
 static char marks[2];
 #define CLOSED ((struct fl_waiter *)(void *)&marks[0])
-#define TOLD   ((struct fl_group *)(void *)&marks[1])
-#define VACANT ((struct fl_group *)NULL)
+#define TOLD   ((struct fl_listener *)(void *)&marks[1])
+#define VACANT ((struct fl_listener *)NULL)
+
+void fl_listener_open(struct fl_listener *l,
+                      void (*tell)(struct fl_listener *l, filch_future *f, struct fl_waiter *node),
+                      void (*free)(struct fl_listener *l))
+{
+    l->tell = tell;
+    l->free = free;
+    fl_init(&l->refs, 1);
+}
+
+void fl_listener_release(struct fl_listener *l)
+{
+    if (fl_sub(&l->refs, 1, acq_rel) == 1) /* V9 */
+        l->free(l);
+}
+
+static void group_told(struct fl_listener *l, filch_future *f, struct fl_waiter *node)
+{
+    (void)node;
+    fl_group_tell(fl_container_of(l, struct fl_group, listener), f);
+}
+
+static void group_free(struct fl_listener *l)
+{
+    fl_free(fl_container_of(l, struct fl_group, listener));
+}
 
 struct fl_group *fl_group_create(enum filch_return_when when)
 {
@@ -51,8 +77,8 @@ struct fl_group *fl_group_create(enum filch_return_when when)
 
     if (g == NULL)
         return NULL;
+    fl_listener_open(&g->listener, group_told, group_free);
     fl_init(&g->fired, 0);
-    fl_init(&g->refs, 1);
     fl_init(&g->left, 1);
     g->when = when;
     return g;
@@ -60,8 +86,7 @@ struct fl_group *fl_group_create(enum filch_return_when when)
 
 void fl_group_release(struct fl_group *g)
 {
-    if (fl_sub(&g->refs, 1, acq_rel) == 1) /* V9 */
-        fl_free(g);
+    fl_listener_release(&g->listener);
 }
 
 static bool is_enough(enum filch_return_when when, const filch_future *f)
@@ -91,34 +116,79 @@ void fl_group_tell(struct fl_group *g, const filch_future *f)
         fl_futex_wake(&g->fired, 1);
 }
 
-/* A vacant node near the top, taken for g. */
-static struct fl_waiter *move_in(struct fl_waiter *head, struct fl_group *g)
+/* The head of a stack of vacant nodes: an address, and above it how often the head has moved, so that
+ * one that comes back is known. Should that wrap around within one pop, a vacant node is lost or taken
+ * for vacant when it is not: whoever moves in finds that out. */
+enum {
+    ADDRESS_BITS = 48
+};
+
+static struct fl_waiter *node_of(uint64_t head)
 {
-    enum {
-        STEPS = 32
-    }; /* past that, a new node costs less than the walk */
-    struct fl_waiter *node = head;
+    return (struct fl_waiter *)(uintptr_t)(head & ((UINT64_C(1) << ADDRESS_BITS) - 1));
+}
 
-    for (int i = 0; i < STEPS && node != NULL; i++, node = node->next) {
-        struct fl_group *vacant = VACANT;
+static uint64_t moved(uint64_t head, const struct fl_waiter *node)
+{
+    return ((head >> ADDRESS_BITS) + 1) << ADDRESS_BITS | (uintptr_t)node;
+}
 
-        if (node->callback == NULL &&
-            fl_load(&node->target, relaxed) == VACANT &&         /* hint: the CAS */
-            fl_cas(&node->target, &vacant, g, release, relaxed)) /* V4; hint: it was not vacant */
-            return node;
-    }
+static void push_vacant(struct fl_waiter *node)
+{
+    fl_atomic(uint64_t) *vacant = &node->first->vacant;
+    uint64_t head = fl_load(vacant, relaxed); /* hint: the CAS decides */
+
+    if ((uint64_t)(uintptr_t)node >> ADDRESS_BITS != 0)
+        return; /* a wider address than any system gives unasked: it is not used again */
+    do {
+        fl_store(&node->next_vacant, node_of(head), relaxed); /* settled by V11 */
+    } while (!fl_cas_weak(vacant, &head, moved(head, node), release,
+                          relaxed)); /* V11; hint: tried again */
+}
+
+/* Nodes live as long as their future, so that one that another has popped may still be read. */
+static struct fl_waiter *pop_vacant(struct fl_waiter *first)
+{
+    uint64_t head = fl_load(&first->vacant, acquire); /* V12 */
+    struct fl_waiter *node;
+    struct fl_waiter *next;
+
+    do {
+        node = node_of(head);
+        if (node == NULL)
+            return NULL;
+        next = fl_load(&node->next_vacant,
+                       relaxed); /* settled by V12: the CAS throws away another's */
+    } while (!fl_cas_weak(&first->vacant, &head, moved(head, next), acquire, acquire)); /* V12 */
+    return node;
+}
+
+/* A vacant node, taken for l. */
+static struct fl_waiter *move_in(struct fl_waiter *head, struct fl_listener *l)
+{
+    struct fl_waiter *node = head != NULL ? pop_vacant(head->first) : NULL;
+    struct fl_listener *vacant = VACANT;
+
+    if (node != NULL &&
+        fl_cas(&node->target, &vacant, l, release, relaxed)) /* V4; hint: the future is over */
+        return node;
     return NULL;
 }
 
-static struct fl_waiter *node_create(struct fl_group *g, filch_callback_fn *callback, void *user)
+static struct fl_waiter *node_create(filch_future *f, struct fl_listener *l,
+                                     filch_callback_fn *callback, void *user)
 {
     struct fl_waiter *node = fl_malloc(sizeof *node);
 
     if (node == NULL)
         return NULL;
-    fl_init(&node->target, g);
+    fl_init(&node->target, l);
+    node->f = f;
     node->callback = callback;
     node->user = user;
+    node->first = node;
+    fl_init(&node->vacant, 0);
+    fl_init(&node->next_vacant, NULL);
     return node;
 }
 
@@ -131,25 +201,26 @@ static bool push(filch_future *f, struct fl_waiter *node)
         if (head == CLOSED)
             return false;
         node->next = head;
+        node->first = head != NULL ? head->first : node;
     } while (!fl_cas_weak(&f->waiters, &head, node, release, acquire)); /* V1, on failure V3 */
     return true;
 }
 
-int fl_waiter_join(filch_future *f, struct fl_group *g, struct fl_waiter **node)
+int fl_waiter_join(filch_future *f, struct fl_listener *l, struct fl_waiter **node)
 {
     struct fl_waiter *head = fl_load(&f->waiters, acquire); /* V3 */
 
     *node = NULL;
     if (head == CLOSED)
         return 0;
-    fl_add(&g->refs, 1, relaxed); /* count: we hold one */
-    *node = move_in(head, g);
+    fl_add(&l->refs, 1, relaxed); /* count: we hold one */
+    *node = move_in(head, l);
     if (*node != NULL)
         return 0;
-    *node = node_create(g, NULL, NULL);
+    *node = node_create(f, l, NULL, NULL);
     if (*node != NULL && push(f, *node))
         return 0;
-    fl_group_release(g);
+    fl_listener_release(l);
     if (*node == NULL)
         return FILCH_ENOMEM;
     fl_free(*node);
@@ -157,12 +228,16 @@ int fl_waiter_join(filch_future *f, struct fl_group *g, struct fl_waiter **node)
     return 0;
 }
 
-void fl_waiter_leave(struct fl_waiter *node, struct fl_group *g)
+bool fl_waiter_leave(struct fl_waiter *node, struct fl_listener *l)
 {
-    struct fl_group *mine = g;
+    struct fl_listener *mine = l;
 
-    if (fl_cas(&node->target, &mine, VACANT, relaxed, relaxed)) /* hint: nothing goes with it */
-        fl_group_release(g);
+    if (!fl_cas(&node->target, &mine, VACANT, relaxed,
+                relaxed)) /* settled by V11; hint: it is told */
+        return false;
+    push_vacant(node);
+    fl_listener_release(l);
+    return true;
 }
 
 static void tell_one(filch_future *f, struct fl_waiter *node)
@@ -171,17 +246,62 @@ static void tell_one(filch_future *f, struct fl_waiter *node)
         node->callback(f, node->user);
         return;
     }
-    struct fl_group *g = fl_swap(&node->target, TOLD, acquire); /* V5 */
-    if (g == VACANT)
+    struct fl_listener *l = fl_swap(&node->target, TOLD, acquire); /* V5 */
+    if (l == VACANT)
         return;
-    fl_group_tell(g, f);
-    fl_group_release(g);
+    l->tell(l, f, node);
+    fl_listener_release(l);
+}
+
+static void tell_all(struct fl_self *self, struct fl_waiter *oldest)
+{
+    self->telling++;
+    while (oldest != NULL) {
+        struct fl_waiter *newer = oldest->newer;
+
+        tell_one(oldest->f, oldest);
+        oldest = newer;
+    }
+    self->telling--;
+}
+
+/* A callback that completes a future whose callback completes a future would grow the stack without a
+ * bound. Beyond a depth the nodes wait in their thread, with a reference to their future. */
+static void put_off(struct fl_self *self, struct fl_waiter *oldest)
+{
+    struct fl_waiter *last = self->untold_last;
+
+    filch_future_retain(oldest->f);
+    oldest->queued = NULL;
+    if (self->untold == NULL)
+        self->untold = oldest;
+    else
+        last->queued = oldest;
+    self->untold_last = oldest;
+}
+
+void fl_waiters_catch_up(void)
+{
+    struct fl_self *self = fl_self();
+    struct fl_waiter *oldest;
+
+    while ((oldest = self->untold) != NULL) {
+        filch_future *f = oldest->f;
+
+        self->untold = oldest->queued;
+        tell_all(self, oldest);
+        filch_future_release(f);
+    }
 }
 
 void fl_waiters_tell(filch_future *f)
 {
+    enum {
+        DEPTH = 8
+    };
     struct fl_waiter *head = fl_swap(&f->waiters, CLOSED, acq_rel); /* V2 */
     struct fl_waiter *newer = NULL;
+    struct fl_self *self;
 
     fl_store(&f->floor, (uint64_t)(uintptr_t)head, release); /* V6 */
     if (fl_likely(head == NULL))
@@ -190,20 +310,31 @@ void fl_waiters_tell(filch_future *f)
         node->newer = newer;
         newer = node;
     }
-    for (struct fl_waiter *node = newer; node != NULL; node = node->newer)
-        tell_one(f, node);
+    self = fl_self();
+    if (self->telling >= DEPTH) {
+        put_off(self, newer);
+        return;
+    }
+    tell_all(self, newer);
+    if (self->telling == 0)
+        fl_waiters_catch_up();
 }
 
+/* Nobody has been told, if the future was never decided: a listener gets its reference back. */
 void fl_waiters_free(filch_future *f)
 {
     struct fl_waiter *node = fl_load(&f->waiters, relaxed); /* settled by F6 (future.c) */
+    bool was_told = node == CLOSED;
 
-    if (node == CLOSED)
+    if (was_told)
         node = (struct fl_waiter *)(uintptr_t)fl_load(&f->floor,
                                                       relaxed); /* settled by F6 (future.c) */
     while (node != NULL) {
         struct fl_waiter *next = node->next;
+        struct fl_listener *l = fl_load(&node->target, acquire); /* V8 */
 
+        if (!was_told && l != VACANT)
+            fl_listener_release(l);
         fl_free(node);
         node = next;
     }
@@ -217,7 +348,7 @@ int filch_future_add_done_callback(filch_future *f, filch_callback_fn *fn, void 
         return FILCH_EINVAL;
     if (fl_future_phase(f) <
         FL_OVER) { /* over, it is called here, whoever else is still being told */
-        node = node_create(NULL, fn, user);
+        node = node_create(f, NULL, fn, user);
         if (node == NULL)
             return FILCH_ENOMEM;
         if (push(f, node))

@@ -13,6 +13,11 @@ int filch_submit(filch_executor *ex, filch_task_fn *fn, void *arg, filch_future 
     return ex->ops->submit(ex, fn, arg, future);
 }
 
+int fl_executor_submit_task(filch_executor *ex, struct fl_task *task)
+{
+    return ex->ops->submit_task != NULL ? ex->ops->submit_task(ex, task) : FILCH_ENOTSUP;
+}
+
 int filch_submit_copy(filch_executor *ex, filch_task_fn *fn, const void *arg, size_t len,
                       filch_future **future)
 {

@@ -9,15 +9,22 @@
 
 #include "base/alloc.h"
 #include "base/forked.h"
+#include "sched/task.h"
 
 /* What user calls on the handle turn into. Arguments have been checked: nothing is NULL that may not
  * be. */
 struct fl_executor_ops {
     int (*submit)(filch_executor *ex, filch_task_fn *fn, void *arg, filch_future **future);
+    /* With what goes beyond fn and arg: options completed, copy_bytes among them. NULL: not by this
+     * executor. */
+    int (*submit_with)(filch_executor *ex, const filch_task_options *options, filch_task_fn *fn,
+                       void *arg, filch_future **future);
     int (*submit_copy)(filch_executor *ex, filch_task_fn *fn, const void *arg, size_t len,
                        filch_future **future);
     int (*submit_batch)(filch_executor *ex, filch_task_fn *fn, void *const args[], size_t n,
                         filch_future *futures[]);
+    /* A task of filch's own, in its own memory: run or dropped once. NULL: not by this executor. */
+    int (*submit_task)(filch_executor *ex, struct fl_task *task);
     int (*shutdown)(filch_executor *ex, unsigned flags, filch_deadline deadline);
     void (*destroy)(filch_executor *ex);
     int (*wait_idle)(filch_executor *ex, filch_deadline deadline);
@@ -31,6 +38,9 @@ struct fl_executor_ops {
 struct filch_executor {
     const struct fl_executor_ops *ops;
 };
+
+/* 0, or what filch_submit returns; FILCH_ENOTSUP from a rival. */
+int fl_executor_submit_task(filch_executor *ex, struct fl_task *task);
 
 /* Where a future's memory is. Lives until the last future is released, longer than the handle. */
 struct fl_home {

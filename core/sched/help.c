@@ -42,6 +42,20 @@ bool fl_help_from(struct fl_worker *w, unsigned victim, uint64_t floor, bool (*o
     return true;
 }
 
+bool fl_help_own(struct fl_worker *w, uint64_t floor)
+{
+    struct fl_task *task;
+
+    if ((int64_t)(fl_deque_bottom(&w->deque) - floor) <= 0)
+        return false;
+    task = fl_deque_pop(&w->deque);
+    if (task == NULL)
+        return false;
+    fl_count(&w->count.helped);
+    fl_worker_run(w, task);
+    return true;
+}
+
 bool fl_help_any(struct fl_worker *w)
 {
     struct fl_task *task = fl_deque_pop(&w->deque);

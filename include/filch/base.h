@@ -37,6 +37,7 @@ extern "C" {
     X(EAGAIN, -11, "the system could not give a thread")                                           \
     X(ENOMEM, -12, "out of memory")                                                                \
     X(EINVAL, -22, "invalid argument")                                                             \
+    X(EMFILE, -24, "no file descriptor is left")                                                   \
     X(EDEADLK, -35, "the caller would wait for itself")                                            \
     X(ENOTSUP, -95, "not supported in this process")                                               \
     X(ETIMEDOUT, -110, "the deadline passed first")                                                \
@@ -47,6 +48,8 @@ extern "C" {
     X(EBROKEN, -4100, "the executor is broken: a worker's start hook failed")                      \
     X(EEND, -4101, "nothing is left")                                                              \
     X(EFORKED, -4102, "the executor belongs to the parent process")                                \
+    X(EEXPIRED, -4105, "it was not started in time")                                               \
+    X(EABANDONED, -4104, "nobody is left who could complete it")                                   \
     X(EINTERNAL, -4103, "an invariant of filch is broken")
 
 /* 0 is success; a negative FILCH_E... is filch's own; a positive value is the task's own error

@@ -7,11 +7,14 @@
 #define FILCH_FILCH_H
 
 #include <filch/base.h>
+#include <filch/cq.h>
 #include <filch/executor.h>
 #include <filch/future.h>
 #include <filch/map.h>
+#include <filch/scope.h>
 #include <filch/stats.h>
 #include <filch/submit.h>
+#include <filch/then.h>
 #include <filch/wait.h>
 
 #endif /* FILCH_FILCH_H */

@@ -45,14 +45,22 @@ FILCH_API int filch_submit_copy(filch_executor *ex, filch_task_fn *fn, const voi
 FILCH_API int filch_submit_batch(filch_executor *ex, filch_task_fn *fn, void *const args[],
                                  size_t n, filch_future *futures[]);
 
+/* Says "stop" to the tasks that look at it: scope.h. */
+typedef struct filch_token filch_token;
+
 /* Set size to sizeof and the rest to zero. */
 typedef struct filch_task_options {
     size_t size;
-    size_t copy_bytes; /* not 0: arg points to that many bytes, copied as filch_submit_copy does */
+    size_t copy_bytes;  /* not 0: arg points to that many bytes, copied as filch_submit_copy does */
+    filch_token *token; /* once it is cancelled the task does not start (scope.h) */
+    filch_deadline
+        start_by; /* not started by then it fails with FILCH_EEXPIRED; 0: FILCH_FOREVER */
 } filch_task_options;
 
-/* filch_submit with options; NULL options are all defaults. Returns as filch_submit, and FILCH_E2BIG
- * or FILCH_EINVAL for options as filch_executor_create does. */
+/* filch_submit with options; NULL options are all defaults. Returns as filch_submit, FILCH_E2BIG or
+ * FILCH_EINVAL for options as filch_executor_create does, and FILCH_ENOTSUP for a rival's executor with
+ * a token or start_by.
+ * Owns     the task takes a reference to the token. */
 FILCH_API int filch_submit_with(filch_executor *ex, const filch_task_options *options,
                                 filch_task_fn *fn, void *arg, filch_future **future);
 

@@ -36,6 +36,35 @@ enum filch_return_when {
 FILCH_API ptrdiff_t filch_wait(filch_future **futures, size_t n, enum filch_return_when when,
                                filch_deadline deadline);
 
+/* An iterator over futures in the order in which they are over: first those that are already, as
+ * given, then each when it comes. A future that is given twice comes once.
+ *
+ *     filch_completion *it;
+ *     filch_future *f;
+ *     int status = filch_as_completed(&it, futures, n, filch_in_s(10));
+ *     while (status == 0 && filch_completion_next(it, &f) == 0)
+ *         use(f);
+ *     filch_completion_close(it); */
+typedef struct filch_completion filch_completion;
+
+/* Makes one. The deadline is for all of it, and begins to count now. The array is not needed any more;
+ * the caller's references are, until each future has come out or the iterator is closed.
+ * Returns 0, FILCH_EINVAL for a NULL future, FILCH_ENOMEM, FILCH_EDEADLK, FILCH_EFORKED as filch_wait. */
+FILCH_API FILCH_CHECK int filch_as_completed(filch_completion **out, filch_future *const *futures,
+                                             size_t n, filch_deadline deadline);
+
+/* The next future that is over. One thread at a time. What is over comes after the deadline too.
+ * Returns 0 with *out set, or
+ *     FILCH_EEND        all have come
+ *     FILCH_ETIMEDOUT   the deadline has passed, and no more are over now
+ *     FILCH_EFORKED     in a forked child
+ * Blocks   up to the deadline; on a worker it helps as filch_wait does.
+ * Owns     *out is one of those given, by the caller's reference; the iterator has let go of it. */
+FILCH_API FILCH_CHECK int filch_completion_next(filch_completion *it, filch_future **out);
+
+/* Frees the iterator: no future that has not come out keeps any trace of it. NULL is a no-op. */
+FILCH_API void filch_completion_close(filch_completion *it);
+
 #ifdef __cplusplus
 }
 #endif

@@ -161,19 +161,103 @@ END
 
 example map.h <<END
 $common
-#define N 100
+static bool next_line(void *file, void **arg)
+{
+    int *left = file;
+    *arg = left;
+    return (*left)-- > 0;
+}
+static int used;
+static void use(int status, void *result)
+{
+    used += status == 0 && result != NULL;
+}
 int main(void)
 {
-    int values[N];
-    void *args[N];
-    for (int i = 0; i < N; i++)
-        args[i] = &values[i];
+    int lines = 10;
+    int *file = &lines;
     if (filch_executor_create(&ex, NULL) != 0)
         return 1;
     QUOTED
-    for (int i = 0; i < N; i++)
-        if (results[i] != &values[i])
-            return 2;
+    filch_executor_destroy(ex);
+    (void)check;
+    return status == FILCH_EEND && used == 10 ? 0 : 2;
+}
+END
+
+example cq.h sed -e '/^\.\.\./d' -e 's/^filch_cq_add/status = filch_cq_add/' <<END
+$common
+static int used;
+static void use(filch_future *future)
+{
+    used += filch_future_done(future);
+}
+static int take(filch_cq *cq, filch_future *future)
+{
+    filch_future *done[64];
+    int status;
+    QUOTED
+    return status;
+}
+int main(void)
+{
+    filch_cq *cq;
+    filch_future *future;
+    if (filch_cq_create(&cq) != 0 || filch_promise_create(&future) != 0 ||
+        filch_promise_set_result(future, &ex) != 0)
+        return 1;
+    (void)work;
+    (void)check;
+    if (take(cq, future) != 0)
+        return 2;
+    filch_future_release(future);
+    filch_cq_destroy(cq);
+    return used == 1 ? 0 : 3;
+}
+END
+
+# A function before main, and two statements in it.
+example then.h sed -e 's/{ \.\.\. }/{ (void)arg; return filch_future_result(page, FILCH_NOW, result); }/' \
+    -e 's/^int status =/sum +=/' -e 's/^sum/IN_MAIN sum/' -e '/race/s/IN_MAIN//' <<END
+$common
+static int sum;
+static filch_future *page, *tree, *mirrors[3], *first;
+static int start(void)
+{
+    int status = filch_executor_create(&ex, NULL);
+    if (status == 0)
+        status = filch_promise_create(&page);
+    for (int i = 0; i < 3 && status == 0; i++)
+        status = filch_promise_create(&mirrors[i]);
+    return status;
+}
+#define IN_MAIN int main(void) { if (start() != 0) return 1;
+QUOTED
+    if (sum != 0 || filch_promise_set_result(page, &ex) != 0 ||
+        filch_promise_set_result(mirrors[1], &ex) != 0)
+        return 2;
+    void *result;
+    if (filch_future_result(first, FILCH_FOREVER, &result) != 0 || result != mirrors[1] ||
+        !filch_future_cancelled(mirrors[2]))
+        return 3;
+    filch_future_release(first);
+    filch_future_release(page);
+    for (int i = 0; i < 3; i++)
+        filch_future_release(mirrors[i]);
+    (void)work;
+    return check(0, tree);
+}
+END
+
+example scope.h <<END
+$common
+static int part[10];
+int main(void)
+{
+    int n = 10;
+    if (filch_executor_create(&ex, NULL) != 0)
+        return 1;
+    QUOTED
     filch_executor_destroy(ex);
     (void)check;
     return status;

@@ -67,6 +67,13 @@ static filch_future *f;
 static struct fl_group *groups[THREADS];
 static int result; /* plain: RC11 reports a race if the future does not order it */
 
+static _Thread_local struct fl_self thread_self;
+
+struct fl_self *fl_self(void)
+{
+    return &thread_self;
+}
+
 void *fl_malloc(size_t size)
 {
     ghosts[model_self].allocated++;
@@ -148,7 +155,7 @@ static struct fl_waiter *join(struct fl_group *g)
     struct fl_waiter *node;
 
     fl_add(&g->left, 1, relaxed);
-    int status = fl_waiter_join(f, g, &node);
+    int status = fl_waiter_join(f, &g->listener, &node);
     assert(status == 0);
     if (node == NULL)
         fl_group_tell(g, f);
@@ -159,7 +166,7 @@ static struct fl_waiter *join(struct fl_group *g)
 static void leave(struct fl_waiter *node, struct fl_group *g)
 {
     if (node != NULL)
-        fl_waiter_leave(node, g);
+        fl_waiter_leave(node, &g->listener);
     fl_group_release(g);
 }
 #endif

@@ -41,6 +41,7 @@ endfunction()
 redirect(futex.c syscall=sim_syscall)
 redirect(clock.c clock_gettime=sim_clock_gettime)
 redirect(forked.c mmap=sim_mmap munmap=sim_munmap madvise=sim_madvise)
+redirect(notify.c eventfd=sim_eventfd read=sim_read write=sim_write close=sim_close)
 redirect(alloc.c malloc=sim_malloc free=sim_malloc_free posix_memalign=sim_posix_memalign)
 
 set(sim_engine engine memory trace explore hooks lin doors/doors)

@@ -118,6 +118,9 @@ void *sim_alloc(size_t size, size_t align);
 void sim_free(void *p);
 extern const filch_allocator sim_allocator;
 
+/* Whether an eventfd of the simulated system's would let a poll return: SIM_AWAIT it. */
+bool sim_fd_is_readable(int fd);
+
 /* How many eighths of a worker's stack are left, as core/ sees it; 8 at the start. */
 void sim_stack_left(unsigned eighths);
 

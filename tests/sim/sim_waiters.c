@@ -55,7 +55,7 @@ SIM_GHOST static void watch(void)
 
         if (group[i] == NULL)
             continue;
-        refs = fl_load(&group[i]->refs, relaxed);
+        refs = fl_load(&group[i]->listener.refs, relaxed);
         if (refs == 0 || refs == 0x5A5A5A5A)
             continue; /* freed, or about to be */
         fired = fl_load(&group[i]->fired, relaxed);
@@ -95,7 +95,7 @@ static void join(unsigned i)
     int status;
 
     fl_add(&group[i]->left, 1, relaxed);
-    status = fl_waiter_join(f[0], group[i], &node[i]);
+    status = fl_waiter_join(f[0], &group[i]->listener, &node[i]);
     sim_check(status == 0);
     if (node[i] == NULL)
         fl_group_tell(group[i], f[0]);
@@ -105,7 +105,7 @@ static void join(unsigned i)
 static void leave(unsigned i)
 {
     if (node[i] != NULL)
-        fl_waiter_leave(node[i], group[i]);
+        fl_waiter_leave(node[i], &group[i]->listener);
     fl_group_release(group[i]);
 }
 

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * forward.h: one future's outcome becomes another's. */
+#ifndef FL_FUTURE_FORWARD_H
+#define FL_FUTURE_FORWARD_H
+
+#include "future/future.h"
+
+/* from is over: out, a promise, ends as it did, unless it is over already. */
+void fl_forward(filch_future *out, filch_future *from);
+
+/* out fails with this status; for FILCH_ECANCELED it is cancelled, if it can be. */
+void fl_forward_status(filch_future *out, int status);
+
+/* out will end as from does. Takes over a reference to each. */
+void fl_follow(filch_future *out, filch_future *from);
+
+#endif /* FL_FUTURE_FORWARD_H */

@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * then.c: continuations: a listener on one future that completes another.
+ *
+ * The new future is a promise. The continuation is in the old one's stack of nodes (waiter.c), and on
+ * an executor it is a task in its own memory: so what is dropped there, cancelled or broken, is told,
+ * and nothing is allocated once the continuation is made.
+ *
+ * Memory   a continuation has a reference for the node and one while it is a task; it has the new
+ *          future's; the last of its own gone, it gives that up, and if it was never told, the old
+ *          future has gone undecided and the new one fails. */
+#include <filch/then.h>
+
+#include "base/alloc.h"
+#include "base/compiler.h"
+#include "future/forward.h"
+#include "future/waiter.h"
+#include "sched/executor.h"
+#include "sched/task.h"
+
+struct continuation {
+    struct fl_listener listener;
+    struct fl_task task;
+    filch_future *out;
+    filch_future *before; /* while it is a task */
+    filch_executor *ex;
+    filch_then_fn *fn;
+    void *arg;
+    unsigned flags;
+    bool is_told;
+};
+
+/* ---- forwarding ---- */
+
+void fl_forward_status(filch_future *out, int status)
+{
+    if (status != FILCH_ECANCELED)
+        filch_promise_set_error(out, status, filch_strerror(status));
+    else if (!filch_future_cancel(out))
+        fl_promise_cancel_started(out);
+}
+
+void fl_forward(filch_future *out, filch_future *from)
+{
+    void *result = NULL;
+    int status = fl_future_outcome(from, &result);
+
+    if (status == 0)
+        filch_promise_set_result(out, result);
+    else if (filch_future_cancelled(from))
+        fl_forward_status(out, FILCH_ECANCELED);
+    else
+        fl_promise_fail_as(out, from);
+}
+
+struct follower {
+    struct fl_listener listener;
+    filch_future *out;
+    bool is_told;
+};
+
+static void follower_told(struct fl_listener *l, filch_future *f, struct fl_waiter *node)
+{
+    struct follower *follower = fl_container_of(l, struct follower, listener);
+
+    (void)node;
+    follower->is_told = true;
+    fl_forward(follower->out, f);
+}
+
+static void follower_free(struct fl_listener *l)
+{
+    struct follower *follower = fl_container_of(l, struct follower, listener);
+
+    if (!follower->is_told)
+        fl_forward_status(follower->out, FILCH_EABANDONED);
+    filch_future_release(follower->out);
+    fl_free(follower);
+}
+
+/* Has f tell l, now if it is over; the caller's reference to l goes. Out of memory, it is told that. */
+static int listen(filch_future *f, struct fl_listener *l)
+{
+    struct fl_waiter *node;
+    int status = fl_waiter_join(f, l, &node);
+
+    if (status == 0 && node == NULL)
+        l->tell(l, f, NULL);
+    return status;
+}
+
+void fl_follow(filch_future *out, filch_future *from)
+{
+    struct follower *follower = from != out ? fl_malloc(sizeof *follower) : NULL;
+    int status = from == out ? FILCH_EDEADLK : FILCH_ENOMEM;
+
+    if (follower == NULL) {
+        fl_forward_status(out, status);
+        filch_future_release(out);
+    } else {
+        fl_listener_open(&follower->listener, follower_told, follower_free);
+        follower->out = out;
+        follower->is_told = false;
+        status = listen(from, &follower->listener);
+        if (status != 0) {
+            follower->is_told = true;
+            fl_forward_status(out, status);
+        }
+        fl_listener_release(&follower->listener);
+    }
+    filch_future_release(from);
+}
+
+/* ---- continuations ---- */
+
+static void settle(struct continuation *c, int status, void *result)
+{
+    if (status != 0)
+        fl_forward_status(c->out, status);
+    else if ((c->flags & FILCH_THEN_FLATTEN) != 0 && result != NULL)
+        fl_follow(filch_future_retain(c->out), result);
+    else
+        filch_promise_set_result(c->out, result);
+}
+
+/* f is over, and the function is to be called here. */
+static void call(struct continuation *c, filch_future *f)
+{
+    void *result = NULL;
+    int status;
+
+    if (filch_promise_start(c->out) != 1)
+        return; /* it was cancelled */
+    status = c->fn(f, c->arg, &result);
+    if (status > 0)
+        filch_promise_set_error(c->out, status, "the continuation returned its own error");
+    else
+        settle(c, status, result);
+}
+
+static struct continuation *continuation_of(const struct fl_task *task)
+{
+    return fl_container_of(task, struct continuation, task);
+}
+
+static void end_task(struct continuation *c)
+{
+    filch_future_release(c->before);
+    fl_listener_release(&c->listener);
+}
+
+static void run_task(struct fl_task *task)
+{
+    struct continuation *c = continuation_of(task);
+
+    call(c, c->before);
+    end_task(c);
+}
+
+static void drop_task(struct fl_task *task, int status)
+{
+    struct continuation *c = continuation_of(task);
+
+    fl_forward_status(c->out, status);
+    end_task(c);
+}
+
+static filch_task_fn *no_function(const struct fl_task *task)
+{
+    (void)task;
+    return NULL;
+}
+
+static const struct fl_task_ops task_ops = {run_task, drop_task, no_function};
+
+static void submit(struct continuation *c, filch_future *f)
+{
+    int status;
+
+    c->before = filch_future_retain(f);
+    fl_add(&c->listener.refs, 1, relaxed); /* count: the teller has one */
+    status = fl_executor_submit_task(c->ex, &c->task);
+    if (status != 0) {
+        fl_forward_status(c->out, status);
+        end_task(c);
+    }
+}
+
+static void told(struct fl_listener *l, filch_future *f, struct fl_waiter *node)
+{
+    struct continuation *c = fl_container_of(l, struct continuation, listener);
+    void *result = NULL;
+    int status = fl_future_outcome(f, &result);
+
+    (void)node;
+    c->is_told = true;
+    if (status != 0 && (c->flags & FILCH_THEN_ALWAYS) == 0)
+        fl_forward(c->out, f);
+    else if (c->fn == NULL && status != 0)
+        fl_forward(c->out, f);
+    else if (c->fn == NULL && (c->flags & FILCH_THEN_FLATTEN) != 0 && result != NULL)
+        fl_follow(filch_future_retain(c->out), filch_future_retain(result));
+    else if (c->fn == NULL)
+        filch_promise_set_result(c->out, result);
+    else if (c->ex != NULL)
+        submit(c, f);
+    else
+        call(c, f);
+}
+
+static void continuation_free(struct fl_listener *l)
+{
+    struct continuation *c = fl_container_of(l, struct continuation, listener);
+
+    if (!c->is_told)
+        fl_forward_status(c->out, FILCH_EABANDONED);
+    filch_future_release(c->out);
+    fl_free(c);
+}
+
+int filch_then(filch_future *f, filch_executor *ex, unsigned flags, filch_then_fn *fn, void *arg,
+               filch_future **out)
+{
+    struct continuation *c;
+    filch_future *promise;
+    int status;
+
+    if (f == NULL || out == NULL ||
+        (flags & ~(unsigned)(FILCH_THEN_ALWAYS | FILCH_THEN_FLATTEN)) != 0)
+        return FILCH_EINVAL;
+    if (ex != NULL && ex->ops->submit_task == NULL)
+        return FILCH_ENOTSUP;
+    c = fl_malloc(sizeof *c);
+    if (c == NULL)
+        return FILCH_ENOMEM;
+    status = filch_promise_create(&promise);
+    if (status != 0) {
+        fl_free(c);
+        return status;
+    }
+    fl_listener_open(&c->listener, told, continuation_free);
+    c->task.ops = &task_ops;
+    c->out = filch_future_retain(promise);
+    c->before = NULL;
+    c->ex = ex;
+    c->fn = fn;
+    c->arg = arg;
+    c->flags = flags;
+    c->is_told = false;
+    status = listen(f, &c->listener);
+    if (status != 0)
+        filch_future_release(promise);
+    else
+        *out = promise;
+    fl_listener_release(&c->listener);
+    return status;
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * wait.h: waiting for anything, as whoever waits here does: spins for a moment, helps if it is a
+ * worker, brings in a stand-in and sleeps. wait.c tells how. */
+#ifndef FL_FUTURE_WAIT_H
+#define FL_FUTURE_WAIT_H
+
+#include "future/future.h"
+
+struct fl_worker;
+
+struct fl_awaited {
+    bool (*is_over)(const void *what);
+    /* Sleeps until it is over: 0, or FILCH_ETIMEDOUT. */
+    int (*sleep)(void *what, filch_deadline deadline);
+    void *what;
+    filch_future **futures; /* what a worker may help with meanwhile; NULL: none any more */
+    size_t n;
+    /* ... or what it may do otherwise; false: nothing. NULL: there is nothing else. */
+    bool (*help)(struct fl_worker *w, void *what);
+};
+
+/* For help: runs something that brings f nearer to its end. The caller holds a reference to f. */
+bool fl_help_with_future(struct fl_worker *w, filch_future *f);
+
+/* 0, FILCH_ETIMEDOUT, FILCH_EFORKED: the caller helped, and this is the child. */
+int fl_await(const struct fl_awaited *a, filch_deadline deadline);
+
+/* What forbids waiting for one of them that is not over: FILCH_EDEADLK, FILCH_EFORKED; 0: nothing. */
+int fl_await_objection(filch_future *const *futures, size_t n);
+
+#endif /* FL_FUTURE_WAIT_H */
