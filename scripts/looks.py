@@ -236,19 +236,25 @@ LOOKS = [
         node->next"""),
     ("whoever joins walks a list that is closed", "core/future/waiter.c",
      "    if (head == CLOSED)\n        return 0;\n", ""),
-    ("a group moves into a callback's node", "core/future/waiter.c",
-     "node->callback == NULL &&\n            fl_load(", "fl_load("),
-    ("a group moves in where it has seen a vacant node before", "core/future/waiter.c",
-     "            fl_cas(&node->target, &vacant, g, release, relaxed)) /* V4; hint: it was not "
-     "vacant */",
-     "            (fl_store(&node->target, g, release), true))"),
+    ("a listener moves in where it has seen a vacant node before", "core/future/waiter.c",
+     "        fl_cas(&node->target, &vacant, l, release, relaxed)) /* V4; hint: the future is over */",
+     "        vacant == VACANT && (fl_store(&node->target, l, release), true))"),
     ("a waiter leaves a node that may have been told", "core/future/waiter.c",
-     "    if (fl_cas(&node->target, &mine, VACANT, relaxed, relaxed)) /* hint: nothing goes with "
-     "it */",
-     "    if (fl_load(&node->target, relaxed) == mine &&\n"
-     "        (fl_store(&node->target, VACANT, relaxed), true))"),
+     "    if (!fl_cas(&node->target, &mine, VACANT, relaxed,\n                relaxed)) "
+     "/* settled by V11; hint: it is told */\n        return false;",
+     "    if (fl_load(&node->target, relaxed) != mine)\n        return false;\n"
+     "    fl_store(&node->target, VACANT, relaxed);"),
     ("a vacant node is told", "core/future/waiter.c",
-     "    if (g == VACANT)\n        return;\n", ""),
+     "    if (l == VACANT)\n        return;\n", ""),
+    ("the queue is armed without looking whether something has come", "core/future/queue.c",
+     "    if (fl_cas(&q->done, &none, ARMED, release, relaxed)) /* Q3; hint: tried as armed next */\n"
+     "        return true;",
+     "    if (none == NULL && (fl_store(&q->done, ARMED, release), true))\n        return true;"),
+    ("a consumer sleeps without looking at the queue again", "core/future/queue.c",
+     "if (!fl_queue_arm(q) || fl_queue_has(q))", "if (fl_queue_arm(q), q->ready != NULL)"),
+    ("what comes after a queue was closed is put all the same", "core/future/queue.c",
+     "        if (head == CLOSED) {\n            filch_future_release(f); /* the settler's own is left */"
+     "\n            return;\n        }\n", ""),
     ("a group that has fired fires again", "core/future/waiter.c",
      "if (enough && fl_swap(&g->fired, 1, release) == 0)",
      "if (enough && (fl_swap(&g->fired, 1, release), true))"),

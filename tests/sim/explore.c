@@ -57,6 +57,7 @@ static struct {
     uint64_t change_at[PCT_POINTS];
     unsigned depth;
     uint64_t length;           /* steps of an execution so far, at most */
+    int threads;               /* likewise */
     bool all_points, is_point; /* dfs: switch everywhere; and whether this is a place to */
     bool is_frozen_mode;
 } how;
@@ -218,6 +219,8 @@ static void execute(void)
     sim_execute();
     if (sim_run_.steps > how.length)
         how.length = sim_run_.steps;
+    if (sim_threads_n > how.threads)
+        how.threads = sim_threads_n;
 }
 
 static bool failed(void)
@@ -397,9 +400,10 @@ static void report(const struct sim_scenario *s, const struct outcome *o)
 {
     end_progress();
     if (tsv != NULL) {
-        fprintf(tsv, "%s\t%s\t%s\t%llu\t%s\t%s\t%.2f\n", program, s->name, o->exploration,
+        fprintf(tsv, "%s\t%s\t%s\t%llu\t%s\t%s\t%.2f\t%d\t%llu\n", program, s->name, o->exploration,
                 (unsigned long long)o->executions, o->is_complete ? "yes" : "no",
-                o->is_failure ? sim_run_.failure.kind : "ok", o->seconds);
+                o->is_failure ? sim_run_.failure.kind : "ok", o->seconds, how.threads,
+                (unsigned long long)how.length);
         fflush(tsv);
     }
     if (!o->is_failure || is_wanted(s)) {
@@ -434,6 +438,7 @@ static void begin(struct sim_scenario *s)
     sim_run_.scenario = s;
     sim_run_.freeze_thread = -1;
     how.length = 0;
+    how.threads = 0;
 }
 
 /* limit 0: none. */
@@ -659,7 +664,7 @@ static bool is_chosen(const struct sim_scenario *s, const char *pattern)
 
 int main(int argc, char **argv)
 {
-    static const struct plan quick = {2, 1, 10000, 1000, 3, 1000, 2, true, true};
+    static const struct plan quick = {2, 1, 10000, 1250, 3, 1250, 2, true, true};
     static const struct plan deep = {3, 2, 3000000, 100000, 3, 100000, 20, true, true};
     struct plan plan = {0};
     const char *slash = strrchr(argv[0], '/');
