@@ -194,9 +194,6 @@ bool lin_apply_sequence(const struct lin_spec *spec, struct lin_state *s, const 
         if (s->n != 0 && s->taken >= op->arg)
             result = take_oldest(s);
         break;
-    case LIN_LOOK:
-        result = s->n == 0;
-        break;
     default:
         return false;
     }

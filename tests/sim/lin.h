@@ -84,8 +84,7 @@ enum lin_sequence_op {
     LIN_PUSH_MANY, /* arg: LIN_MANY(first item, how many), in a row, at once. 1 */
     LIN_POP,       /* the youngest, or 0 if it is empty */
     LIN_TAKE,      /* the oldest, or 0 if it is empty */
-    LIN_TAKE_FROM, /* as LIN_TAKE, but 0 if fewer than arg were ever taken from the front */
-    LIN_LOOK       /* whether it is empty */
+    LIN_TAKE_FROM  /* as LIN_TAKE, but 0 if fewer than arg were ever taken from the front */
 };
 
 #define LIN_MANY(first, n) ((uint32_t)(first) | (uint32_t)(n) << 8)

@@ -708,44 +708,24 @@ SCENARIO(a_lane_gives_first_what_came_first, .ghost = watch_lane)
     end_by(shift);
 }
 
-SCENARIO(a_lane_gives_to_two_takers_in_turn, .ghost = watch_lane)
+/* Nobody has to know yet of a push that has not come to its fence, although another taker does. */
+static void play_lane(int n, void (*pusher)(void *), void (*first)(void *), void (*second)(void *))
 {
-    begin(LIN_TIME);
-    put_at_once(2);
-    sim_spawn(taker, NULL);
-    sim_spawn(taker_of_two, NULL);
+    begin(LIN_THREADS);
+    put_at_once(n);
+    lin_meet(&history);
+    sim_solo_begin();
+    sim_spawn(pusher, NULL);
+    sim_spawn(first, NULL);
+    sim_spawn(second, NULL);
+    sim_solo_end();
+    end_by(shift);
+}
+
+static void puts_one(void *arg)
+{
+    (void)arg;
     put(2);
-    end_by(shift);
-}
-
-SCENARIO(a_lane_that_is_filled_at_once_gives_one_by_one, .ghost = watch_lane)
-{
-    begin(LIN_TIME);
-    sim_spawn(taker, NULL);
-    sim_spawn(taker_of_two, NULL);
-    put_many(0, 3);
-    end_by(shift);
-}
-
-SCENARIO(a_lane_grows_under_its_takers, .ghost = watch_lane)
-{
-    begin(LIN_TIME);
-    put_at_once(2);
-    sim_spawn(taker, NULL);
-    sim_spawn(taker, NULL);
-    put(2);
-    put(3);
-    end_by(shift);
-}
-
-SCENARIO(shift_and_steal_share_a_lane, .ghost = watch_lane)
-{
-    begin(LIN_TIME);
-    put_at_once(1);
-    sim_spawn(taker, NULL);
-    sim_spawn(thief, NULL);
-    put(1);
-    end_by(shift);
 }
 
 static void puts_two_at_once(void *arg)
@@ -754,45 +734,33 @@ static void puts_two_at_once(void *arg)
     put_many(2, 2);
 }
 
-/* What is pushed is there before its push has gone on to the fence; whoever sees that somebody took of
- * it sees the rest. */
-SCENARIO(whoever_sees_that_some_are_taken_sees_those_that_are_left, .ghost = watch_lane)
+SCENARIO(a_lane_gives_to_two_takers_in_turn, .ghost = watch_lane)
 {
-    begin(LIN_TIME);
-    sim_spawn(puts_two_at_once, NULL);
-    sim_spawn(thief, NULL);
+    play_lane(2, puts_one, taker, taker_of_two);
+}
+
+SCENARIO(a_lane_that_is_filled_at_once_gives_one_by_one, .ghost = watch_lane)
+{
+    play_lane(1, puts_two_at_once, taker, taker_of_two);
+}
+
+SCENARIO(a_lane_shows_what_is_new_to_two_takers, .ghost = watch_lane)
+{
+    begin(LIN_THREADS);
     sim_spawn(taker, NULL);
+    sim_spawn(taker_of_two, NULL);
+    put_many(0, 3);
     end_by(shift);
 }
 
-static void looker(void *arg)
+SCENARIO(a_lane_grows_under_its_takers, .ghost = watch_lane)
 {
-    unsigned this_call = call(LIN_LOOK, 0);
-
-    (void)arg;
-    lin_return(&history, this_call, fl_deque_looks_empty(&d));
+    play_lane(2, puts_two, taker, taker);
 }
 
-SCENARIO(whoever_looks_and_sees_that_some_are_taken_sees_those_that_are_left, .ghost = watch_lane)
+SCENARIO(shift_and_steal_share_a_lane, .ghost = watch_lane)
 {
-    begin(LIN_TIME);
-    sim_spawn(puts_two_at_once, NULL);
-    sim_spawn(thief, NULL);
-    sim_spawn(looker, NULL);
-    end_by(shift);
-}
-
-SCENARIO(a_taker_that_is_overtaken_sees_what_is_left, .ghost = watch_lane)
-{
-    begin(LIN_TIME);
-    put_at_once(2);
-    sim_solo_begin();
-    shift();
-    sim_spawn(taker, NULL);
-    sim_spawn(puts_two_at_once, NULL);
-    sim_spawn(thief_of_two, NULL);
-    sim_solo_end();
-    end_by(shift);
+    play_lane(1, puts_two_at_once, taker, thief);
 }
 
 /* ---- push, then look at who sleeps; announce, then look at what is there ---- */

@@ -186,6 +186,22 @@ SCENARIO(a_wait_for_quiet_is_answered_though_the_last_task_is_dropped_from_outsi
     free_pool_by_hand();
 }
 
+/* Without any worker: nobody else could. */
+SCENARIO(whoever_cancels_what_is_queued_answers_a_wait_for_quiet, .ghost = watch_pool)
+{
+    int status;
+
+    make_pool_by_hand(1, 0);
+    sim_solo_begin();
+    push_item(0);
+    sim_solo_end();
+    sim_spawn(wait_for_quiet_and_look, NULL);
+    status = fl_pool_shutdown(pool, FILCH_CANCEL_PENDING | FILCH_NO_WAIT, FILCH_FOREVER);
+    sim_check(status == 0);
+    sim_join_all();
+    free_pool_by_hand();
+}
+
 /* ---- whole executors ---- */
 
 /* What a thread has asked for and was told; read once that thread and the pool's are joined. */
@@ -267,6 +283,144 @@ static void check_run_or_cancelled(struct client *c)
     } else {
         sim_check(c->status == FILCH_ESHUTDOWN && c->runs == 0);
     }
+}
+
+/* ---- from inside ---- */
+
+static int shut_down_inside(void *arg, void **result)
+{
+    (void)arg, (void)result;
+    return filch_executor_shutdown(ex, FILCH_DRAIN, FILCH_FOREVER);
+}
+
+SCENARIO(a_task_that_shuts_its_pool_down_is_told_that_it_can_not_wait)
+{
+    filch_future *f = NULL;
+    int status;
+
+    start(1);
+    status = filch_submit(ex, shut_down_inside, NULL, &f);
+    sim_check(status == 0);
+    status = filch_future_result(f, FILCH_FOREVER, NULL);
+    sim_check(status == FILCH_EDEADLK);
+    submit(&clients[0]);
+    sim_check(clients[0].status == FILCH_ESHUTDOWN);
+    filch_future_release(f);
+    destroy();
+}
+
+static int wait_idle_inside(void *arg, void **result)
+{
+    (void)arg, (void)result;
+    return filch_executor_wait_idle(ex, FILCH_FOREVER);
+}
+
+SCENARIO(a_task_that_waits_for_its_pool_to_be_idle_is_told_that_it_can_not)
+{
+    filch_future *f = NULL;
+    int status;
+
+    start(1);
+    sim_solo_begin();
+    status = filch_submit(ex, wait_idle_inside, NULL, &f);
+    sim_solo_end();
+    sim_check(status == 0);
+    destroy();
+    sim_check(filch_future_result(f, FILCH_NOW, NULL) == FILCH_EDEADLK);
+    filch_future_release(f);
+}
+
+static void stop_hook(void *arg)
+{
+    (void)arg;
+}
+
+/* Its last worker frees the pool, and has nothing more to do with it. */
+static void start_orphan(unsigned workers)
+{
+    start_with((filch_options){.workers = workers, .on_thread_stop = stop_hook});
+}
+
+static int destroy_inside(void *arg, void **result)
+{
+    (void)arg, (void)result;
+    filch_executor_destroy(ex);
+    return 0;
+}
+
+/* The submitter is on his way out of his lane while the pool may be gone already. */
+SCENARIO(a_task_that_destroys_its_pool_waits_for_its_submitter_to_have_left)
+{
+    int status;
+
+    start_orphan(1);
+    status = filch_submit(ex, destroy_inside, NULL, NULL);
+    sim_check(status == 0);
+}
+
+SCENARIO(a_task_that_destroys_a_pool_of_two_waits_for_its_submitter_to_have_left)
+{
+    int status;
+
+    start_orphan(2);
+    status = filch_submit(ex, destroy_inside, NULL, NULL);
+    sim_check(status == 0);
+}
+
+SCENARIO(a_submitter_by_an_old_lane_has_left_before_his_task_destroys_the_pool, .spurious = 1)
+{
+    int status;
+
+    start_orphan(1);
+    submit_first(&clients[0]);
+    status = filch_submit(ex, destroy_inside, NULL, NULL);
+    sim_check(status == 0);
+    status = filch_future_result(clients[0].f, FILCH_FOREVER, NULL);
+    sim_check(status == 0);
+    filch_future_release(clients[0].f);
+}
+
+SCENARIO(a_future_outlives_the_pool_that_its_own_task_destroys)
+{
+    filch_future *f = NULL;
+    int status;
+
+    start_orphan(1);
+    status = filch_submit(ex, destroy_inside, NULL, &f);
+    sim_check(status == 0);
+    status = filch_future_result(f, FILCH_FOREVER, NULL);
+    sim_check(status == 0);
+    filch_future_release(f);
+}
+
+static fl_atomic(uint32_t) child_has_run;
+
+static int run_child(void *arg, void **result)
+{
+    (void)arg, (void)result;
+    fl_store(&child_has_run, 1, release);
+    return 0;
+}
+
+static int leave_a_child_and_destroy(void *arg, void **result)
+{
+    int status = filch_submit(ex, run_child, NULL, NULL);
+
+    (void)arg, (void)result;
+    sim_check(status == 0);
+    filch_executor_destroy(ex);
+    return 0;
+}
+
+SCENARIO(what_a_task_has_submitted_before_it_destroys_its_pool_still_runs)
+{
+    int status;
+
+    start_orphan(1);
+    fl_init(&child_has_run, 0);
+    status = filch_submit(ex, leave_a_child_and_destroy, NULL, NULL);
+    sim_check(status == 0);
+    SIM_AWAIT(fl_load(&child_has_run, acquire) != 0);
 }
 
 /* ---- quiet ---- */
@@ -533,144 +687,6 @@ SCENARIO(a_cancelling_shutdown_cancels_what_a_drain_at_once_leaves)
     sim_check(status == 0 && clients[2].status == 0);
     check_run_or_cancelled(&clients[0]);
     destroy();
-}
-
-/* ---- from inside ---- */
-
-static int shut_down_inside(void *arg, void **result)
-{
-    (void)arg, (void)result;
-    return filch_executor_shutdown(ex, FILCH_DRAIN, FILCH_FOREVER);
-}
-
-SCENARIO(a_task_that_shuts_its_pool_down_is_told_that_it_can_not_wait)
-{
-    filch_future *f = NULL;
-    int status;
-
-    start(1);
-    status = filch_submit(ex, shut_down_inside, NULL, &f);
-    sim_check(status == 0);
-    status = filch_future_result(f, FILCH_FOREVER, NULL);
-    sim_check(status == FILCH_EDEADLK);
-    submit(&clients[0]);
-    sim_check(clients[0].status == FILCH_ESHUTDOWN);
-    filch_future_release(f);
-    destroy();
-}
-
-static int wait_idle_inside(void *arg, void **result)
-{
-    (void)arg, (void)result;
-    return filch_executor_wait_idle(ex, FILCH_FOREVER);
-}
-
-SCENARIO(a_task_that_waits_for_its_pool_to_be_idle_is_told_that_it_can_not)
-{
-    filch_future *f = NULL;
-    int status;
-
-    start(1);
-    sim_solo_begin();
-    status = filch_submit(ex, wait_idle_inside, NULL, &f);
-    sim_solo_end();
-    sim_check(status == 0);
-    destroy();
-    sim_check(filch_future_result(f, FILCH_NOW, NULL) == FILCH_EDEADLK);
-    filch_future_release(f);
-}
-
-static void stop_hook(void *arg)
-{
-    (void)arg;
-}
-
-/* Its last worker frees the pool, and has nothing more to do with it. */
-static void start_orphan(unsigned workers)
-{
-    start_with((filch_options){.workers = workers, .on_thread_stop = stop_hook});
-}
-
-static int destroy_inside(void *arg, void **result)
-{
-    (void)arg, (void)result;
-    filch_executor_destroy(ex);
-    return 0;
-}
-
-/* The submitter is on his way out of his lane while the pool may be gone already. */
-SCENARIO(a_task_that_destroys_its_pool_waits_for_its_submitter_to_have_left)
-{
-    int status;
-
-    start_orphan(1);
-    status = filch_submit(ex, destroy_inside, NULL, NULL);
-    sim_check(status == 0);
-}
-
-SCENARIO(a_task_that_destroys_a_pool_of_two_waits_for_its_submitter_to_have_left)
-{
-    int status;
-
-    start_orphan(2);
-    status = filch_submit(ex, destroy_inside, NULL, NULL);
-    sim_check(status == 0);
-}
-
-SCENARIO(a_submitter_by_an_old_lane_has_left_before_his_task_destroys_the_pool, .spurious = 1)
-{
-    int status;
-
-    start_orphan(1);
-    submit_first(&clients[0]);
-    status = filch_submit(ex, destroy_inside, NULL, NULL);
-    sim_check(status == 0);
-    status = filch_future_result(clients[0].f, FILCH_FOREVER, NULL);
-    sim_check(status == 0);
-    filch_future_release(clients[0].f);
-}
-
-SCENARIO(a_future_outlives_the_pool_that_its_own_task_destroys)
-{
-    filch_future *f = NULL;
-    int status;
-
-    start_orphan(1);
-    status = filch_submit(ex, destroy_inside, NULL, &f);
-    sim_check(status == 0);
-    status = filch_future_result(f, FILCH_FOREVER, NULL);
-    sim_check(status == 0);
-    filch_future_release(f);
-}
-
-static fl_atomic(uint32_t) child_has_run;
-
-static int run_child(void *arg, void **result)
-{
-    (void)arg, (void)result;
-    fl_store(&child_has_run, 1, release);
-    return 0;
-}
-
-static int leave_a_child_and_destroy(void *arg, void **result)
-{
-    int status = filch_submit(ex, run_child, NULL, NULL);
-
-    (void)arg, (void)result;
-    sim_check(status == 0);
-    filch_executor_destroy(ex);
-    return 0;
-}
-
-SCENARIO(what_a_task_has_submitted_before_it_destroys_its_pool_still_runs)
-{
-    int status;
-
-    start_orphan(1);
-    fl_init(&child_has_run, 0);
-    status = filch_submit(ex, leave_a_child_and_destroy, NULL, NULL);
-    sim_check(status == 0);
-    SIM_AWAIT(fl_load(&child_has_run, acquire) != 0);
 }
 
 /* ---- futures that are left ---- */

@@ -186,17 +186,6 @@ TEST(a_floor_is_kept)
     assert_true(holds());
 }
 
-TEST(a_look_that_is_wrong_is_found)
-{
-    for (uint32_t got = 0; got <= 1; got++) {
-        lin_begin(&h, LIN_TIME);
-        call_and_return(0, LIN_LOOK, 0, 1);
-        call_and_return(0, LIN_PUSH, 1, 1);
-        call_and_return(0, LIN_LOOK, 0, got);
-        assert_int_equal(holds(), got == 0);
-    }
-}
-
 TEST(one_call_too_many_is_never_explained)
 {
     lin_begin(&h, LIN_TIME);
