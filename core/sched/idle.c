@@ -18,6 +18,8 @@
  *         I4  the last searcher to leave with work looks at every source after it has left
  *         I5  who comes back from an announce may take the token that would have woken another; that
  *             one stays a sleeper, so a worker that ends wakes all that still sleep
+ *         I6  whoever has chosen a sleeper owes it the wake: a thread that is stopped for ever between
+ *             the two is counted on by everybody else, until some other wake on this word comes
  * Orders  N1  notify    idle   look <- N3 N4      after a push, whose bottom was stored to be looked
  *                                                 at (deque.c, D1)
  *         N2  notify    idle   seq_cst -> N5      a token

@@ -5,7 +5,8 @@
  * A lane is a deque that nobody pops, with a slab. A thread from outside takes hold of a free one for
  * the length of a push, mostly the one it had last, so that producers do not meet; if all are held it
  * adds one. It never waits for a holder: a thread that is stopped inside submit keeps a lane to
- * itself and nothing else, and what it has pushed is taken all the same.
+ * itself, and what it has pushed is taken all the same. Only if it is stopped after it has chosen a
+ * sleeper and before it has woken it, that wake is owed until it goes on (idle.c, I6).
  *
  * Words   held      HELD: somebody is pushing by this lane. NOTED: a worker sleeps on this word until
  *                   he has left, or has done so before

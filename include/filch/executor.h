@@ -80,8 +80,9 @@ FILCH_API FILCH_CHECK int filch_executor_create(filch_executor **out, const filc
 
 enum filch_shutdown_flags {
     FILCH_DRAIN = 0,          /* run what is queued, then stop */
-    FILCH_CANCEL_PENDING = 1, /* cancel what has not started: its futures are over on return */
-    FILCH_NO_WAIT = 2         /* return at once; the workers stop by themselves when it is done */
+    FILCH_CANCEL_PENDING = 1, /* cancel what is queued: its futures are over on return */
+    FILCH_NO_WAIT = 2         /* return at once; the workers stop by themselves when it is done, and
+                                 what one of them has just taken from the queue still runs */
 };
 
 /* Ends an executor: from now on submits are refused, and once nothing is queued or running the
