@@ -156,7 +156,7 @@ int fl_promise_cancel_started(filch_future *f)
 {
     uint32_t before;
 
-    filch_future_retain(f); /* a callback may release the caller's */
+    filch_future_retain(f); /* whoever is told may give the caller's back */
     if (!move(f, FL_RUNNING, FL_CANCELLED, &before)) {
         filch_future_release(f);
         return FILCH_ESTATE;

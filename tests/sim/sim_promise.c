@@ -328,10 +328,19 @@ static void releases(filch_future *future, void *user)
     filch_future_release(future);
 }
 
+static void finds_it_alive(filch_future *future, void *user)
+{
+    (void)user;
+    sim_check(filch_future_done(future));
+}
+
+/* ... and whoever is told after that one still finds it. */
 static void adds_a_release(void)
 {
     int status = filch_future_add_done_callback(f, releases, NULL);
 
+    sim_check(status == 0);
+    status = filch_future_add_done_callback(f, finds_it_alive, NULL);
     sim_check(status == 0);
 }
 

@@ -412,7 +412,7 @@ static void bring(void *block)
 SCENARIO(a_block_that_outlives_its_pool_frees_it)
 {
     make_pool();
-    a = fl_slab_alloc(&pool->worker[0]->slab, FL_BLOCK_64);
+    a = fl_slab_alloc(&fl_worker_at(pool, 0)->slab, FL_BLOCK_64);
     sim_spawn(bring, a);
     fl_pool_release(pool);
     sim_join_all();
@@ -422,8 +422,8 @@ SCENARIO(the_last_of_two_blocks_that_outlive_their_pool_frees_it)
 {
     make_pool();
     sim_solo_begin();
-    a = fl_slab_alloc(&pool->worker[0]->slab, FL_BLOCK_64);
-    b = fl_slab_alloc(&pool->worker[0]->slab, FL_BLOCK_64);
+    a = fl_slab_alloc(&fl_worker_at(pool, 0)->slab, FL_BLOCK_64);
+    b = fl_slab_alloc(&fl_worker_at(pool, 0)->slab, FL_BLOCK_64);
     sim_solo_end();
     sim_spawn(bring, a);
     sim_spawn(bring, b);
@@ -435,7 +435,7 @@ SCENARIO(blocks_of_two_slabs_that_outlive_their_pool_free_it_once)
 {
     make_pool();
     sim_solo_begin();
-    a = fl_slab_alloc(&pool->worker[0]->slab, FL_BLOCK_64);
+    a = fl_slab_alloc(&fl_worker_at(pool, 0)->slab, FL_BLOCK_64);
     b = fl_slab_alloc(lane_slab, FL_BLOCK_128);
     sim_solo_end();
     sim_spawn(bring, a);
