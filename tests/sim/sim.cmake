@@ -22,10 +22,8 @@ target_link_libraries(filch_sim_inside INTERFACE filch_inside)
 add_library(filch_sim_instrumented INTERFACE)
 target_compile_options(
     filch_sim_instrumented INTERFACE -O1 -fsanitize=thread -U__SANITIZE_THREAD__
-                                     -fno-optimize-sibling-calls)
-if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
-    target_compile_options(filch_sim_instrumented INTERFACE -Wno-tsan) # fences are seen here
-endif()
+                                     -fno-optimize-sibling-calls
+                                     -Wno-tsan) # fences are seen here
 target_link_libraries(filch_sim_instrumented INTERFACE filch_sim_inside)
 
 add_library(filch_sim_core OBJECT ${sim_core})
