@@ -783,7 +783,7 @@ TEST(what_ends_while_the_taker_drains_is_taken_or_keeps_the_descriptor_readable)
             n++;
         }
         assert_true(n == 3 || is_readable(fd));
-        check_come(cq, late + n - 1, 3 - n);
+        check_come(cq, late + (n - 1), 3 - n);
         assert_false(is_readable(fd));
         filch_future_release(f);
         filch_future_release(late[0]);
