@@ -33,6 +33,7 @@
 /* run: WAITED -check-liveness SLEEPERS=2 KEPT */
 #define __builtin_ia32_pause() ((void)0) /* GenMC has none, and nobody here spins */
 #define MODEL_SLEEPERS         3         /* one for each thread */
+#define MODEL_BETWEEN          "&node->next_vacant"
 #include "../base/model_futex.h"
 
 #include "../../core/future/future.c"
@@ -67,11 +68,11 @@ static filch_future *f;
 static struct fl_group *groups[THREADS];
 static int result; /* plain: RC11 reports a race if the future does not order it */
 
-static _Thread_local struct fl_self thread_self;
+static struct fl_self selves[THREADS]; /* each thread's own; GenMC has no thread-local structs */
 
 struct fl_self *fl_self(void)
 {
-    return &thread_self;
+    return &selves[model_self];
 }
 
 void *fl_malloc(size_t size)
