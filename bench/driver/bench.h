@@ -32,6 +32,7 @@ struct plan {
     unsigned fib;    /* of a fork slice */
     unsigned depth;  /* of a tree slice */
     size_t pending;  /* tasks of a memory slice */
+    size_t many;     /* futures of a slice of many, in turns of as many as the load says */
     int64_t idle_ns; /* length of an idle slice */
     unsigned rounds;
     unsigned memory_rounds;
@@ -56,8 +57,12 @@ struct load {
     bool fresh_process;        /* one slice a process */
     unsigned workers;
     unsigned producers;
+    unsigned call_ns; /* how long a call of a map works; 0: it is empty */
+    size_t many; /* futures waited for, links of a chain: one of a family "name/of:N" of loads */
     /* ex has that many workers; the machine's side has none. Seconds that a slice takes. */
     void (*run)(const struct load *load, filch_executor *ex, struct slice *slice);
+    void (*run_rival)(const struct load *load, filch_executor *ex,
+                      struct slice *slice); /* NULL: the same */
     void (*run_machine)(const struct load *load, struct slice *slice);
     double (*seconds)(const struct load *load, enum side side);
 };
@@ -68,7 +73,8 @@ struct load_list {
 };
 
 /* bench/work: each file one list. */
-extern const struct load_list submit_loads, throughput_loads, fork_loads, memory_loads, idle_loads;
+extern const struct load_list submit_loads, throughput_loads, fork_loads, many_loads, map_loads,
+    memory_loads, idle_loads;
 
 extern struct plan plan;
 

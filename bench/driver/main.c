@@ -24,12 +24,13 @@
 #include "shim/gbench.h"
 
 enum {
-    MAX_LOADS = 64,
+    MAX_LOADS = 96,
     SIDE_TEXT = 32
 };
 
 static const struct load_list *const all_loads[] = {&submit_loads, &throughput_loads, &fork_loads,
-                                                    &memory_loads, &idle_loads};
+                                                    &many_loads,   &map_loads,        &memory_loads,
+                                                    &idle_loads};
 
 static const struct plan thorough = {
     .hot_ns = 120000000,
@@ -38,6 +39,7 @@ static const struct plan thorough = {
     .fib = 24,
     .depth = 16,
     .pending = 1000000,
+    .many = 300000,
     .idle_ns = 200000000,
     .rounds = 9,
     .memory_rounds = 3,
@@ -52,6 +54,7 @@ static const struct plan quick = {
     .fib = 22,
     .depth = 14,
     .pending = 1000000,
+    .many = 100000,
     .idle_ns = 100000000,
     .rounds = 3,
     .memory_rounds = 1,
@@ -115,7 +118,10 @@ static bool run_slice(const struct load *load, enum side side, struct slice *sli
     filch_executor *ex = executor_of(load, side);
     if (ex == NULL)
         return false;
-    load->run(load, ex, slice);
+    if (side != SIDE_FILCH && load->run_rival != NULL)
+        load->run_rival(load, ex, slice);
+    else
+        load->run(load, ex, slice);
     filch_executor_destroy(ex);
     return true;
 }

@@ -68,6 +68,152 @@ static void print_missing(const struct report *report, FILE *out)
     }
 }
 
+static void markdown_cell(FILE *out, struct summary s, const char *unit)
+{
+    char value[24];
+    char low[24];
+    char high[24];
+
+    if (!s.there)
+        fprintf(out, " |");
+    else
+        fprintf(out, " %s (%s to %s) |", show(s.value, unit, value), show(s.low, unit, low),
+                show(s.high, unit, high));
+}
+
+/* ---- families: the same for ever more futures, which cost no more for each */
+
+#define MAX_GROWTH 2.0
+
+/* How many results from the i-th on are of its family; 0: it has none. */
+static size_t family_at(const struct report *report, size_t i)
+{
+    const char *address = report->results[i].load->address;
+    const char *of = strstr(address, "/of:");
+    size_t n = 1;
+
+    if (report->results[i].load->many == 0 || of == NULL)
+        return 0;
+    while (i + n < report->n &&
+           strncmp(report->results[i + n].load->address, address, (size_t)(of - address) + 4) == 0)
+        n++;
+    return n;
+}
+
+static int family_name_length(const struct result *family)
+{
+    return (int)(strstr(family->load->address, "/of:") - family->load->address);
+}
+
+static void growth_header(const struct result *family, size_t n, FILE *out)
+{
+    fprintf(out, "\n%-24s%-9s", "each of", "");
+    for (size_t k = 0; k < n; k++)
+        fprintf(out, "%10zu", family[k].load->many);
+    fprintf(out, "%9s %13s\n", "growth", "spread");
+}
+
+static void growth_row(const struct result *family, size_t n, enum side side, FILE *out)
+{
+    struct summary growth = result_growth(family, n, side);
+    char t[24];
+
+    fprintf(out, "%-24.*s%-9s", side == SIDE_FILCH ? family_name_length(family) : 0,
+            family->load->address, side_names[side]);
+    for (size_t k = 0; k < n; k++)
+        fprintf(
+            out, "%10s",
+            show_summary(result_summary(&family[k], side, METRIC_FIGURE), family->load->unit, t));
+    if (growth.there)
+        fprintf(out, "%9.2f %5.2f .. %4.2f", growth.value, growth.low, growth.high);
+    fprintf(out, "\n");
+}
+
+static void growth_table(const struct report *report, FILE *out)
+{
+    size_t shown = 0;
+    size_t n;
+
+    for (size_t i = 0; i<report->n; i += n> 0 ? n : 1) {
+        n = family_at(report, i);
+        if (n == 0)
+            continue;
+        if (n != shown)
+            growth_header(&report->results[i], n, out);
+        shown = n;
+        for (int side = 0; side < SIDES; side++) {
+            if (report->results[i].rounds[side] > 0)
+                growth_row(&report->results[i], n, (enum side)side, out);
+        }
+    }
+    if (shown > 0)
+        fprintf(out, "  growth: the dearest against the cheapest of fewer, by medians; spread: "
+                     "within a round\n");
+}
+
+static void markdown_growth(const struct result *family, size_t n, FILE *out)
+{
+    struct summary machine = result_growth(family, n, SIDE_MACHINE);
+    struct summary growth = result_growth(family, n, SIDE_FILCH);
+
+    fprintf(out, "| %.*s |", family_name_length(family), family->load->address);
+    for (size_t k = 0; k < n; k++)
+        markdown_cell(out, result_summary(&family[k], SIDE_FILCH, METRIC_FIGURE),
+                      family->load->unit);
+    if (growth.there)
+        fprintf(out, " %.2f (%.2f to %.2f) |", growth.value, growth.low, growth.high);
+    if (growth.there && machine.there)
+        fprintf(out, " %.2f |", machine.value);
+    fprintf(out, "\n");
+}
+
+static void markdown_growth_table(const struct report *report, FILE *out)
+{
+    size_t shown = 0;
+    size_t n;
+
+    for (size_t i = 0; i<report->n; i += n> 0 ? n : 1) {
+        const struct result *family = &report->results[i];
+
+        n = family_at(report, i);
+        if (n == 0)
+            continue;
+        if (n != shown) {
+            fprintf(out, "\n| each of |");
+            for (size_t k = 0; k < n; k++)
+                fprintf(out, " %zu |", family[k].load->many);
+            fprintf(out, " growth | the memory's |\n|---|");
+            for (size_t k = 0; k < n + 2; k++)
+                fprintf(out, "---|");
+            fprintf(out, "\n");
+        }
+        shown = n;
+        markdown_growth(family, n, out);
+    }
+}
+
+static void print_growth_targets(const struct report *report, FILE *out, const char *before)
+{
+    size_t n;
+
+    for (size_t i = 0; i<report->n; i += n> 0 ? n : 1) {
+        const struct result *family = &report->results[i];
+
+        n = family_at(report, i);
+        struct summary growth = result_growth(family, n, SIDE_FILCH);
+        struct summary machine = result_growth(family, n, SIDE_MACHINE);
+        if (!growth.there)
+            continue;
+        fprintf(out, "%s%s: %.*s flat within %.0f from %zu to %zu; it grows %.2f times", before,
+                growth.value <= MAX_GROWTH ? "met" : "missed", family_name_length(family),
+                family->load->address, MAX_GROWTH, family->load->many, family[n - 1].load->many,
+                growth.value);
+        if (machine.there)
+            fprintf(out, ", the memory alone %.2f times", machine.value);
+        fprintf(out, "\n");
+    }
+}
+
 static void print_limits(const struct report *report, FILE *out)
 {
     const char *last = "";
@@ -106,6 +252,7 @@ static void print_targets(const struct report *report, FILE *out, const char *be
                     filch.value <= load->at_most_units ? "met" : "missed", load->address, what,
                     load->at_most_units, load->unit, filch.value);
     }
+    print_growth_targets(report, out, before);
 }
 
 /* "ring/pair/ours" -> 9, the length of what CK's structure and ours have in common; 0: no such. */
@@ -191,7 +338,7 @@ static void load_table(const struct report *report, FILE *out)
     for (size_t i = 0; i < report->n; i++) {
         const struct result *r = &report->results[i];
 
-        for (unsigned m = 0; m < result_metrics(r); m++) {
+        for (unsigned m = 0; m < result_metrics(r) && r->load->many == 0; m++) {
             fprintf(out, "%-32s %-6s", m == 0 ? r->load->address : "", label_of(r, m));
             for (int side = 0; side < SIDE_MACHINE; side++)
                 fprintf(out, "%*s", side == 0 ? 10 : 11,
@@ -209,27 +356,25 @@ static void load_table(const struct report *report, FILE *out)
     fprintf(out, "  idle: what the workers spend on a CPU in a second of nothing to do\n");
 }
 
+/* Whether any load is of no family. */
+static bool has_plain(const struct report *report)
+{
+    for (size_t i = 0; i < report->n; i++) {
+        if (report->results[i].load->many == 0)
+            return true;
+    }
+    return false;
+}
+
 void report_table(const struct report *report, FILE *out)
 {
-    if (report->n > 0)
+    if (has_plain(report))
         load_table(report, out);
+    growth_table(report, out);
     step_table(&report->micros, out);
     choice_table(&report->micros, out);
     fprintf(out, "\nTargets\n");
     print_targets(report, out, "  ");
-}
-
-static void markdown_cell(FILE *out, struct summary s, const char *unit)
-{
-    char value[24];
-    char low[24];
-    char high[24];
-
-    if (!s.there)
-        fprintf(out, " |");
-    else
-        fprintf(out, " %s (%s to %s) |", show(s.value, unit, value), show(s.low, unit, low),
-                show(s.high, unit, high));
 }
 
 void report_markdown(const struct report *report, FILE *out)
@@ -241,7 +386,7 @@ void report_markdown(const struct report *report, FILE *out)
     for (size_t i = 0; i < report->n; i++) {
         const struct result *r = &report->results[i];
 
-        for (unsigned m = 0; m < result_metrics(r); m++) {
+        for (unsigned m = 0; m < result_metrics(r) && r->load->many == 0; m++) {
             fprintf(out, "| %s | %s |", m == 0 ? r->load->address : "", label_of(r, m));
             for (int side = 0; side < SIDE_MACHINE; side++)
                 markdown_cell(out, result_summary(r, (enum side)side, (enum metric)m),
@@ -251,6 +396,7 @@ void report_markdown(const struct report *report, FILE *out)
             fprintf(out, " %s |\n", s.there ? show(s.value, r->load->unit, text) : "");
         }
     }
+    markdown_growth_table(report, out);
     fprintf(out,
             "\n| Concurrency Kit's or ours | ours | CK's | | CK's/ours |\n|---|---|---|---|---|\n");
     for (size_t i = 0; i < report->micros.n; i++) {
@@ -424,17 +570,43 @@ static void distribution_data(const struct result *r, const char *directory)
     }
 }
 
+/* A file for each family: "N filch machine". */
+static void growth_data(const struct report *report, const char *directory)
+{
+    size_t n;
+
+    for (size_t i = 0; i<report->n; i += n> 0 ? n : 1) {
+        const struct result *family = &report->results[i];
+        char name[128];
+
+        n = family_at(report, i);
+        if (n == 0)
+            continue;
+        snprintf(name, sizeof name, "many-%.*s", family_name_length(family), family->load->address);
+        for (char *p = name; *p != '\0'; p++)
+            *p = *p == '/' ? '-' : *p;
+        FILE *file = create(directory, name);
+        for (size_t k = 0; k < n; k++)
+            fprintf(file, "%zu %.2f %.2f\n", family[k].load->many,
+                    result_summary(&family[k], SIDE_FILCH, METRIC_FIGURE).value,
+                    result_summary(&family[k], SIDE_MACHINE, METRIC_FIGURE).value);
+        fclose(file);
+    }
+}
+
 void report_plot_data(const struct report *report, const char *directory)
 {
-    FILE *bars = create(directory, "per-task");
+    FILE *tasks = create(directory, "per-task");
+    FILE *calls = create(directory, "per-call");
 
     for (size_t i = 0; i < report->n; i++) {
         const struct result *r = &report->results[i];
 
         if (r->load->is_latency)
             distribution_data(r, directory);
-        if (strncmp(r->load->unit, "ns/", 3) != 0)
+        if (strncmp(r->load->unit, "ns/", 3) != 0 || r->load->many != 0)
             continue;
+        FILE *bars = strcmp(r->load->unit, "ns/call") == 0 ? calls : tasks;
         fputc('"', bars);
         for (const char *c = r->load->address; *c != '\0'; c++)
             fputs(*c == '/' ? "\\n" : (char[]){*c, '\0'}, bars);
@@ -449,5 +621,7 @@ void report_plot_data(const struct report *report, const char *directory)
         }
         fprintf(bars, "\n");
     }
-    fclose(bars);
+    fclose(calls);
+    fclose(tasks);
+    growth_data(report, directory);
 }

@@ -87,6 +87,45 @@ double result_ratio(const struct result *r, enum side side, enum metric metric)
     return n > 0 ? summarize(ratios, n).value : 0;
 }
 
+/* The dearest against the cheapest of fewer. */
+static double worst_pair(const double *figures, size_t n)
+{
+    double least = figures[0];
+    double worst = 0;
+
+    for (size_t i = 1; i < n; i++) {
+        if (figures[i] / least > worst)
+            worst = figures[i] / least;
+        if (figures[i] < least)
+            least = figures[i];
+    }
+    return worst;
+}
+
+struct summary result_growth(const struct result *family, size_t n, enum side side)
+{
+    double growth[MAX_ROUNDS];
+    double figures[MAX_FAMILY];
+    unsigned rounds = MAX_ROUNDS;
+
+    for (size_t i = 0; i < n; i++) {
+        if (family[i].rounds[side] < rounds)
+            rounds = family[i].rounds[side];
+    }
+    if (n < 2 || n > MAX_FAMILY || rounds == 0)
+        return (struct summary){0};
+    for (unsigned round = 0; round < rounds; round++) {
+        for (size_t i = 0; i < n; i++)
+            figures[i] = family[i].round[side][METRIC_FIGURE][round];
+        growth[round] = worst_pair(figures, n);
+    }
+    struct summary s = summarize(growth, rounds);
+    for (size_t i = 0; i < n; i++)
+        figures[i] = result_summary(&family[i], side, METRIC_FIGURE).value;
+    s.value = worst_pair(figures, n);
+    return s;
+}
+
 struct summary micro_summary(const struct micro *m)
 {
     return m->n > 0 ? summarize(m->ns, m->n) : (struct summary){0};

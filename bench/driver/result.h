@@ -9,7 +9,8 @@
 #include "driver/bench.h"
 
 enum {
-    MAX_ROUNDS = 100
+    MAX_ROUNDS = 100,
+    MAX_FAMILY = 8 /* loads */
 };
 
 /* A latency load has three metrics, any other has one. */
@@ -47,6 +48,11 @@ struct summary result_summary(const struct result *r, enum side side, enum metri
 
 /* The median of the rounds' ratios: how many times filch's figure side's is. 0: none. */
 double result_ratio(const struct result *r, enum side side, enum metric metric);
+
+/* Of a family of loads, from few futures to many: how many times as much as among fewer one of them
+ * costs among more, in the worst pair. 1 and less: it does not grow. value is that of the medians, low
+ * and high are those of single rounds, where whatever else the machine does counts in full. */
+struct summary result_growth(const struct result *family, size_t n, enum side side);
 
 /* A small benchmark's repetitions. */
 struct micro {
