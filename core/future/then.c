@@ -14,6 +14,7 @@
 #include "base/alloc.h"
 #include "base/compiler.h"
 #include "future/forward.h"
+#include "future/token.h"
 #include "future/waiter.h"
 #include "sched/executor.h"
 #include "sched/task.h"
@@ -152,8 +153,10 @@ static void end_task(struct continuation *c)
 static void run_task(struct fl_task *task)
 {
     struct continuation *c = continuation_of(task);
+    void *before = fl_token_begin(NULL); /* a waiting task may run this, and has one of its own */
 
     call(c, c->before);
+    fl_token_end(before);
     end_task(c);
 }
 
