@@ -18,6 +18,7 @@
 #include "base/alloc.h"
 #include "base/atomic.h"
 #include "base/compiler.h"
+#include "base/forked.h"
 #include "base/futex.h"
 #include "base/options.h"
 #include "future/token.h"
@@ -33,6 +34,7 @@ struct filch_scope {
     enum filch_scope_policy policy;
     struct fl_worker *opener; /* the worker that has opened it, or NULL */
     uint64_t floor;           /* from where on its deque holds what was pushed since */
+    int process;              /* that has opened it: its tasks run there */
     fl_atomic(size_t) left;
     fl_atomic(uint32_t) over;
     fl_atomic(int) error;
@@ -170,6 +172,7 @@ int filch_scope_open(filch_scope **out, filch_executor *ex, const filch_scope_op
     s->policy = o.policy;
     s->opener = fl_worker_self();
     s->floor = s->opener != NULL ? fl_deque_bottom(&s->opener->deque) : 0;
+    s->process = fl_process();
     fl_init(&s->left, 1);
     fl_init(&s->over, 0);
     fl_init(&s->error, 0);
@@ -227,12 +230,18 @@ static int sleep_on_scope(void *scope, filch_deadline deadline)
     return 0;
 }
 
-/* Whatever this worker has pushed since it opened the scope. */
+static bool is_own(const struct fl_task *task, const void *scope)
+{
+    return task->ops == &child_ops && child_of(task)->scope == scope;
+}
+
+/* What this worker has pushed since it opened the scope, as long as it is the scope's: whoever joins may
+ * hold a lock that others want. */
 static bool help(struct fl_worker *w, void *scope)
 {
     filch_scope *s = scope;
 
-    return w == s->opener && fl_help_own(w, s->floor);
+    return w == s->opener && fl_help_own(w, s->floor, is_own, s);
 }
 
 static int outcome(filch_scope *s)
@@ -254,6 +263,8 @@ int filch_scope_join(filch_scope *s)
 
     if (s == NULL)
         return FILCH_EINVAL;
+    if (fl_process() != s->process)
+        return FILCH_EFORKED;
     leave(s);
     awaited = (struct fl_awaited){is_over, sleep_on_scope, s, NULL, 0, help};
     status = fl_await(&awaited, FILCH_FOREVER);

@@ -42,13 +42,29 @@ bool fl_help_from(struct fl_worker *w, unsigned victim, uint64_t floor, bool (*o
     return true;
 }
 
-bool fl_help_own(struct fl_worker *w, uint64_t floor)
+/* Only what is popped may be looked at: before, a thief may run and free it. So what lies on top of it
+ * is put back where it was, and whoever has looked meanwhile is told. */
+bool fl_help_own(struct fl_worker *w, uint64_t floor,
+                 bool (*is_wanted)(const struct fl_task *task, const void *arg), const void *arg)
 {
-    struct fl_task *task;
+    enum {
+        DEEP = 16
+    };
+    struct fl_task *aside[DEEP];
+    struct fl_task *task = NULL;
+    unsigned n = 0;
 
-    if ((int64_t)(fl_deque_bottom(&w->deque) - floor) <= 0)
-        return false;
-    task = fl_deque_pop(&w->deque);
+    while (n < DEEP && (int64_t)(fl_deque_bottom(&w->deque) - floor) > 0) {
+        task = fl_deque_pop(&w->deque);
+        if (task == NULL || is_wanted(task, arg))
+            break;
+        aside[DEEP - ++n] = task;
+        task = NULL;
+    }
+    if (n != 0 && fl_deque_reserve(&w->deque, n) == 0) { /* there is room: they were there */
+        fl_deque_push_many(&w->deque, aside + DEEP - n, n);
+        fl_idle_notify(w->pool);
+    }
     if (task == NULL)
         return false;
     fl_count(&w->count.helped);

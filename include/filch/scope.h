@@ -70,9 +70,10 @@ FILCH_API void filch_scope_cancel(filch_scope *s);
 
 /* Waits for every task of the scope and frees it.
  * Returns 0 if all have returned 0 (FIRST_SUCCESS: if one has), otherwise the first status that was not
- *     0; FILCH_ECANCELED if nothing failed but not everything ran; FILCH_EFORKED in a forked child.
+ *     0; FILCH_ECANCELED if nothing failed but not everything ran; FILCH_EFORKED in a forked child,
+ *     where the scope stays as it is.
  * Blocks   until all are over: a cancelled scope waits for those that are running. On a worker it runs
- *          the scope's tasks meanwhile. */
+ *          the scope's tasks meanwhile, and nothing else. */
 FILCH_API FILCH_CHECK int filch_scope_join(filch_scope *s);
 
 #ifdef __cplusplus

@@ -147,6 +147,53 @@ SCENARIO(a_task_joins_a_scope_of_its_own_on_one_worker)
     filch_executor_destroy(ex);
 }
 
+static int holder; /* the thread that joins with something in its hands; -1: none */
+
+static int stranger(void *arg, void **result)
+{
+    (void)arg, (void)result;
+    sim_check(sim_self() != holder);
+    fl_add(&ran, 1, relaxed);
+    return 0;
+}
+
+static int join_beside_a_stranger(void *arg, void **result)
+{
+    filch_scope *s = scope_with(FILCH_SCOPE_ALL);
+
+    (void)arg, (void)result;
+    sim_check(filch_scope_spawn(s, work, &data[0]) == 0);
+    sim_check(filch_submit(ex, stranger, NULL, NULL) == 0);
+    holder = sim_self();
+    sim_check(filch_scope_join(s) == 0);
+    sim_check(data[0] == 1);
+    holder = -1;
+    return 0;
+}
+
+SCENARIO(a_worker_that_joins_runs_no_stranger_and_loses_none, .thread_faults = 1)
+{
+    filch_options o = {.size = sizeof o,
+                       .workers = 1,
+                       .max_spares = 1,
+                       .spin_ns = -1,
+                       .allocator = &sim_allocator};
+
+    fl_init(&ran, 0);
+    data[0] = data[1] = 0;
+    holder = -1;
+    sim_solo_begin();
+    int status = filch_executor_create(&ex, &o);
+    sim_solo_end();
+    if (status != 0)
+        return;
+    sim_check(filch_submit(ex, join_beside_a_stranger, NULL, NULL) == 0);
+    sim_check(filch_executor_wait_idle(ex, FILCH_FOREVER) ==
+              0); /* a shutdown would refuse its tasks */
+    filch_executor_destroy(ex);
+    sim_check(fl_load(&ran, relaxed) == 2);
+}
+
 SCENARIO(without_memory_or_threads_a_scope_still_ends, .alloc_faults = 1, .thread_faults = 1)
 {
     filch_options o = {.size = sizeof o,
