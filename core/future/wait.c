@@ -19,6 +19,7 @@
 #include "base/clock.h"
 #include "base/compiler.h"
 #include "base/futex.h"
+#include "base/options.h"
 #include "base/thread.h"
 #include "future/future.h"
 #include "future/submit.h"
@@ -139,7 +140,7 @@ static bool spin(struct wait *wait, bool (*is_done)(const void *what), const voi
         return false;
     now = fl_now();
     if (wait->spin_until == 0)
-        wait->spin_until = now + wait->spin_ns;
+        wait->spin_until = fl_saturating_add(now, wait->spin_ns);
     if (now >= wait->spin_until)
         return false;
     if (wait->spin_until - now < wait->spin_ns - FL_EAGER_NS)
@@ -319,7 +320,7 @@ static const filch_future *any_of(const struct fl_awaited *a)
     return i < a->n ? a->futures[i] : NULL;
 }
 
-int fl_await(const struct fl_awaited *a, filch_deadline deadline)
+static int await(const struct fl_awaited *a, filch_deadline deadline, int64_t spin_ns)
 {
     struct wait wait;
     size_t first = 0;
@@ -328,6 +329,8 @@ int fl_await(const struct fl_awaited *a, filch_deadline deadline)
     if (a->is_over(a->what))
         return 0;
     wait = wait_begin(any_of(a), deadline);
+    if (spin_ns != 0)
+        wait.spin_ns = spin_ns;
     do {
         if (is_child(&wait))
             return FILCH_EFORKED;
@@ -343,10 +346,16 @@ int fl_await(const struct fl_awaited *a, filch_deadline deadline)
     return is_child(&wait) ? FILCH_EFORKED : 0;
 }
 
+int fl_await(const struct fl_awaited *a, filch_deadline deadline)
+{
+    return await(a, deadline, 0);
+}
+
 /* How many are over, and whether that is enough. */
-static size_t survey(filch_future *const *futures, size_t n, enum filch_return_when when,
+static size_t survey(filch_future *const *futures, size_t n, const filch_wait_options *o,
                      bool *enough)
 {
+    enum filch_return_when when = o->when;
     size_t over = 0;
     bool hit = false;
 
@@ -360,7 +369,7 @@ static size_t survey(filch_future *const *futures, size_t n, enum filch_return_w
               (when == FILCH_FIRST_EXCEPTION && phase == FL_FAILED) ||
               (when == FILCH_FIRST_SUCCESS && phase == FL_FINISHED);
     }
-    *enough = hit || over == n;
+    *enough = hit || over == n || (when == FILCH_AT_LEAST && over >= o->at_least);
     return over;
 }
 
@@ -380,6 +389,17 @@ static size_t partition(filch_future **futures, size_t n, filch_future **aside)
     return over;
 }
 
+static size_t mark(filch_future *const *futures, size_t n, bool *done)
+{
+    size_t over = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        done[i] = is_over(futures[i]);
+        over += done[i];
+    }
+    return over;
+}
+
 int fl_await_objection(filch_future *const *futures, size_t n)
 {
     struct fl_worker *w = fl_worker_self();
@@ -394,39 +414,42 @@ int fl_await_objection(filch_future *const *futures, size_t n)
 }
 
 /* room is for n pointers: first the nodes, then the futures that are put aside. */
-static ptrdiff_t wait_with(filch_future **futures, size_t n, enum filch_return_when when,
-                           filch_deadline deadline, void **room)
+static ptrdiff_t wait_for(filch_future **futures, size_t n, const filch_wait_options *o,
+                          void **room)
 {
     struct fl_waiter **nodes = (struct fl_waiter **)room;
     struct fl_group *g;
     bool enough;
     int status;
 
-    survey(futures, n, when, &enough);
+    survey(futures, n, o, &enough);
     if (!enough) {
         status = fl_await_objection(futures, n);
         if (status != 0)
             return status;
-        g = fl_group_create(when);
+        g = fl_group_create(o->when);
         if (g == NULL)
             return FILCH_ENOMEM;
+        fl_init(&g->missing, o->at_least);
         memset(room, 0, n * sizeof room[0]);
         status = join_all(futures, n, g, nodes);
         if (status == 0) {
             struct fl_awaited awaited = {has_fired, sleep_on_group, g, futures, n, NULL};
 
-            status = fl_await(&awaited, deadline);
+            status = await(&awaited, o->deadline, o->spin_ns);
         }
         leave_all(nodes, n, g);
         fl_group_release(g);
         if (status != 0 && status != FILCH_ETIMEDOUT)
             return status;
     }
+    if (o->done != NULL)
+        return (ptrdiff_t)mark(futures, n, o->done);
     return (ptrdiff_t)partition(futures, n, (filch_future **)room);
 }
 
-ptrdiff_t filch_wait(filch_future **futures, size_t n, enum filch_return_when when,
-                     filch_deadline deadline)
+/* Options are complete. */
+static ptrdiff_t wait_with(filch_future **futures, size_t n, const filch_wait_options *o)
 {
     enum {
         FEW = 32
@@ -435,8 +458,7 @@ ptrdiff_t filch_wait(filch_future **futures, size_t n, enum filch_return_when wh
     void **room = few;
     ptrdiff_t over;
 
-    if ((futures == NULL && n != 0) || (unsigned)when > FILCH_FIRST_SUCCESS ||
-        n > PTRDIFF_MAX / sizeof(void *))
+    if ((futures == NULL && n != 0) || n > PTRDIFF_MAX / sizeof(void *))
         return FILCH_EINVAL;
     for (size_t i = 0; i < n; i++) {
         if (futures[i] == NULL)
@@ -449,8 +471,35 @@ ptrdiff_t filch_wait(filch_future **futures, size_t n, enum filch_return_when wh
         if (room == NULL)
             return FILCH_ENOMEM;
     }
-    over = wait_with(futures, n, when, deadline, room);
+    over = wait_for(futures, n, o, room);
     if (room != few)
         fl_free(room);
     return over;
+}
+
+ptrdiff_t filch_wait(filch_future **futures, size_t n, enum filch_return_when when,
+                     filch_deadline deadline)
+{
+    filch_wait_options o = {.size = sizeof o, .when = when, .deadline = deadline};
+
+    if ((unsigned)when > FILCH_FIRST_SUCCESS)
+        return FILCH_EINVAL;
+    return wait_with(futures, n, &o);
+}
+
+ptrdiff_t filch_wait_with(filch_future **futures, size_t n, const filch_wait_options *options)
+{
+    filch_wait_options o = {.size = sizeof o};
+    int status = 0;
+
+    if (options != NULL)
+        status = fl_options_complete(&o, sizeof o, options, options->size);
+    if (status != 0)
+        return status;
+    if ((unsigned)o.when > FILCH_AT_LEAST || o.at_least > n ||
+        (o.at_least != 0 && o.when != FILCH_AT_LEAST))
+        return FILCH_EINVAL;
+    if (o.deadline == 0)
+        o.deadline = FILCH_FOREVER;
+    return wait_with(futures, n, &o);
 }

@@ -16,6 +16,7 @@
  *         target   of a node: a listener, VACANT, or TOLD for ever; of a callback's node NULL
  *         floor    of a future: after the stack has been taken, its nodes
  *         left     of a group: futures that have not told yet, and 1 while it is being registered
+ *         missing  of a group for FILCH_AT_LEAST: how many have to tell yet; wraps when more do
  *         fired    of a group: 1 once the wait is over; a futex
  *         refs     of a listener: one for its owner, one for each node that points to it
  * Always  W1  a node is told once: by the settler that took the stack; who comes later is refused
@@ -33,7 +34,9 @@
  *         V9  drop    refs     sub acq_rel -> V9
  *         V10 count   left     sub acq_rel -> V10        what each told before the last one fires
  *         V11 leave   vacant   CAS release -> V12        a node that is left before another moves in
- *         V12 take    vacant   CAS acquire <- V11 */
+ *         V12 take    vacant   CAS acquire <- V11
+ *         V13 count   missing  sub acq_rel -> V13        what each told before the one fires that was
+ *                                                        missing last */
 #include "future/waiter.h"
 
 #include "base/compiler.h"
@@ -80,6 +83,7 @@ struct fl_group *fl_group_create(enum filch_return_when when)
     fl_listener_open(&g->listener, group_told, group_free);
     fl_init(&g->fired, 0);
     fl_init(&g->left, 1);
+    fl_init(&g->missing, 0);
     g->when = when;
     return g;
 }
@@ -89,17 +93,19 @@ void fl_group_release(struct fl_group *g)
     fl_listener_release(&g->listener);
 }
 
-static bool is_enough(enum filch_return_when when, const filch_future *f)
+static bool is_enough(struct fl_group *g, const filch_future *f)
 {
     uint32_t phase = fl_future_phase(f);
 
-    switch (when) {
+    switch (g->when) {
     case FILCH_FIRST_COMPLETED:
         return true;
     case FILCH_FIRST_EXCEPTION:
         return phase == FL_FAILED;
     case FILCH_FIRST_SUCCESS:
         return phase == FL_FINISHED;
+    case FILCH_AT_LEAST:
+        return fl_sub(&g->missing, 1, acq_rel) == 1; /* V13 */
     case FILCH_ALL_COMPLETED:
         break;
     }
@@ -108,7 +114,7 @@ static bool is_enough(enum filch_return_when when, const filch_future *f)
 
 void fl_group_tell(struct fl_group *g, const filch_future *f)
 {
-    bool enough = f != NULL && is_enough(g->when, f);
+    bool enough = f != NULL && is_enough(g, f);
 
     if (fl_sub(&g->left, 1, acq_rel) == 1) /* V10 */
         enough = true;

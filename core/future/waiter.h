@@ -38,6 +38,7 @@ struct fl_group {
     struct fl_listener listener;
     fl_atomic(uint32_t) fired; /* 0, then 1: a futex */
     fl_atomic(size_t) left;    /* futures that have not told, and the one who registers */
+    fl_atomic(size_t) missing; /* FILCH_AT_LEAST: set by whoever has made it, before it registers */
     enum filch_return_when when;
 };
 

@@ -21,7 +21,8 @@ enum filch_return_when {
     FILCH_ALL_COMPLETED = 0,
     FILCH_FIRST_COMPLETED, /* at least one is over */
     FILCH_FIRST_EXCEPTION, /* one has failed, or all are over; cancelled is not failed */
-    FILCH_FIRST_SUCCESS    /* one has finished well, or all are over */
+    FILCH_FIRST_SUCCESS,   /* one has finished well, or all are over */
+    FILCH_AT_LEAST         /* as many are over as at_least says: filch_wait_with alone */
 };
 
 /* Waits until the condition holds or the deadline passes; then sorts the array in place, those that
@@ -35,6 +36,26 @@ enum filch_return_when {
  * Owns     the references in the array stay the caller's. */
 FILCH_API ptrdiff_t filch_wait(filch_future **futures, size_t n, enum filch_return_when when,
                                filch_deadline deadline);
+
+/* A deadline for options in which 0 is the default and forever: it has passed, and the wait only looks. */
+#define FILCH_WAIT_POLL ((filch_deadline)1)
+
+/* Set size to sizeof and the rest to zero: then all have to be over, however long that takes. */
+typedef struct filch_wait_options {
+    size_t size;
+    enum filch_return_when when;
+    filch_deadline deadline; /* 0 (so FILCH_NOW too): FILCH_FOREVER; FILCH_WAIT_POLL only looks */
+    size_t at_least;         /* FILCH_AT_LEAST: how many places have to be over; 0 holds at once */
+    int64_t spin_ns; /* watch that long before sleeping; 0: as the executor does; < 0: not at all */
+    bool *done; /* not NULL: gets for each place whether it is over; the array stays as it is */
+} filch_wait_options;
+
+/* filch_wait with options; NULL options are all defaults.
+ * Returns as filch_wait, FILCH_E2BIG or FILCH_EINVAL for options as filch_executor_create does, and
+ *     FILCH_EINVAL    at_least above n, or not 0 where when is not FILCH_AT_LEAST
+ * and with an error done is left as it was, too. */
+FILCH_API ptrdiff_t filch_wait_with(filch_future **futures, size_t n,
+                                    const filch_wait_options *options);
 
 /* An iterator over futures in the order in which they are over: first those that are already, as
  * given, then each when it comes. A future that is given twice comes once.

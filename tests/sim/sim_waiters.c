@@ -511,6 +511,110 @@ SCENARIO(a_wait_that_only_looks_registers_nothing)
     sim_join_all();
 }
 
+/* ---- so many of them ---- */
+
+enum {
+    PLACES = 3
+};
+
+/* Two futures that somebody ends, and one that nobody does. */
+static void wait_for_at_least(size_t k, filch_future *places[PLACES], filch_deadline deadline)
+{
+    filch_wait_options o = {
+        .size = sizeof o, .when = FILCH_AT_LEAST, .at_least = k, .deadline = deadline};
+    bool done[PLACES];
+    filch_future *before[PLACES];
+    size_t marked = 0;
+    ptrdiff_t over;
+
+    memcpy(before, places, sizeof before);
+    o.done = done;
+    over = filch_wait_with(places, PLACES, &o);
+    sim_check(memcmp(before, places, sizeof before) == 0);
+    for (int i = 0; i < PLACES; i++) {
+        sim_check(!done[i] || filch_future_done(places[i]));
+        marked += done[i];
+    }
+    sim_check(over >= 0 && (size_t)over == marked);
+    sim_check(deadline != 0 || marked >= k);
+}
+
+static filch_future *never(void)
+{
+    filch_future *open;
+
+    sim_solo_begin();
+    open = future_create(1);
+    sim_solo_end();
+    return open;
+}
+
+SCENARIO(a_wait_for_at_least_two_of_three_sees_both_that_end_and_needs_no_third)
+{
+    filch_future *places[PLACES];
+
+    begin_two(a_result, a_cancel, 2);
+    places[0] = never();
+    places[1] = f[0];
+    places[2] = f[1];
+    sim_spawn(end_one, first());
+    sim_spawn(end_one, second());
+    wait_for_at_least(2, places, 0);
+    filch_future_release(places[0]);
+    let_go();
+    sim_join_all();
+}
+
+SCENARIO(a_wait_for_at_least_two_counts_each_place_of_a_future_that_stands_twice, .spurious = 1)
+{
+    filch_future *places[PLACES];
+
+    begin(2, 0);
+    places[0] = places[2] = f[0];
+    places[1] = never();
+    sim_spawn(settles, NULL);
+    wait_for_at_least(2, places, 0);
+    sim_check(value == VALUE);
+    filch_future_release(places[1]);
+    filch_future_release(f[0]);
+    sim_join_all();
+}
+
+SCENARIO(a_wait_for_at_least_two_that_times_out_comes_again, .timeouts = 1)
+{
+    filch_future *places[PLACES];
+
+    begin_two(an_error, a_result, 2);
+    places[0] = f[0];
+    places[1] = f[1];
+    places[2] = never();
+    sim_spawn(end_both, NULL);
+    wait_for_at_least(2, places, filch_in_ns(A_MOMENT));
+    wait_for_at_least(2, places, 0);
+    filch_future_release(places[2]);
+    let_go();
+    sim_join_all();
+}
+
+SCENARIO(a_wait_for_at_least_two_without_memory_has_done_nothing, .alloc_faults = 1)
+{
+    filch_wait_options o = {.size = sizeof o, .when = FILCH_AT_LEAST, .at_least = 2};
+    filch_future *places[PLACES];
+    ptrdiff_t over;
+
+    begin_two(a_result, a_result, 2);
+    places[0] = f[0];
+    places[1] = f[1];
+    places[2] = never();
+    sim_spawn(end_both, NULL);
+    over = filch_wait_with(places, PLACES, &o);
+    sim_check(over == 2 || over == FILCH_ENOMEM);
+    sim_check(places[0] == f[0] && places[1] == f[1]);
+    filch_future_release(places[2]);
+    let_go();
+    sim_join_all();
+}
+
 /* ---- memory that is not there ---- */
 
 SCENARIO(a_wait_without_memory_has_done_nothing, .alloc_faults = 1)
