@@ -125,6 +125,14 @@ static int submit_batch(filch_executor *ex, filch_task_fn *fn, void *const args[
     return status != 0 ? status : fl_pool_submit_batch(p, fn, args, n, futures);
 }
 
+static int submit_own(filch_executor *ex, filch_future *record, filch_task_fn *fn, void *arg)
+{
+    struct fl_pool *p;
+    int status = usable(ex, &p);
+
+    return status != 0 ? status : fl_pool_submit_own(p, record, fn, arg);
+}
+
 static int submit_task(filch_executor *ex, struct fl_task *task)
 {
     struct fl_push at;
@@ -209,6 +217,7 @@ static const struct fl_executor_ops ops = {
     .submit_with = submit_with,
     .submit_copy = submit_copy,
     .submit_batch = submit_batch,
+    .submit_own = submit_own,
     .submit_task = submit_task,
     .shutdown = shutdown,
     .destroy = destroy,

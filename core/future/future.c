@@ -11,6 +11,8 @@
  * Always  B1  whose move took state to RUNNING (or SETTLING) owns the outcome; whose move took it to
  *             CANCELLED tells everyone
  *         B2  nobody touches a future after telling unless a reference of his own is left
+ *             A record in the caller's memory (task.c) is not touched once its state is told: whoever
+ *             sleeps there is woken by address alone
  *         B3  a sleeper has set WAITED in the very word whose swap ends the wait: one comes second
  * Orders  F1  settle  state  swap release -> F2     value and status before the state that shows them
  *         F2  read    state  acquire <- F1 F3
@@ -89,6 +91,16 @@ void fl_future_finish(filch_future *f, int status, void *value)
     f->status = status;
     f->u.result = value;
     tell(f, fl_swap(&f->state, outcome, release)); /* F1 */
+}
+
+void fl_future_finish_own(filch_future *f, uint32_t outcome, int status, void *value)
+{
+    fl_atomic(uint32_t) *state = &f->state;
+
+    f->status = status;
+    f->u.result = value;
+    if ((fl_swap(state, outcome, release) & FL_WAITED) != 0) /* F1 */
+        fl_futex_wake(state, INT_MAX);
 }
 
 bool fl_future_drop(filch_future *f, int status)

@@ -30,7 +30,8 @@ enum fl_future_kind {
     FL_KIND_TASK,     /* queued, run by an executor */
     FL_KIND_COPY,     /* the same, with its argument behind the record */
     FL_KIND_COPY_FAR, /* the same, with its argument in the heap */
-    FL_KIND_PROMISE
+    FL_KIND_PROMISE,
+    FL_KIND_OWN /* a task in the caller's memory: task.c */
 };
 
 struct fl_waiter;
@@ -67,6 +68,9 @@ bool fl_future_claim(filch_future *f);
  * result, or if status is not 0 the message that the future will free, or NULL. The caller holds a
  * reference of its own throughout. */
 void fl_future_finish(filch_future *f, int status, void *value);
+
+/* The same for a record in the caller's memory: showing the outcome is the last touch. */
+void fl_future_finish_own(filch_future *f, uint32_t outcome, int status, void *value);
 
 /* PENDING -> CANCELLED for FILCH_ECANCELED, FAILED for any other status, and tells everyone. The
  * caller holds a reference of its own. False: it was not pending. */

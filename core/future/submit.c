@@ -8,6 +8,9 @@
  *          128, and so do a token and a start_by; a larger one, or one beside these, is in the heap, and goes when the function has returned, before the
  *          outcome is told, or with the last reference of a task that never ran.
  *
+ *          A filch_task is the same record in the caller's memory (task.c): no reference counts it, and
+ *          it is taken out of its queue before it runs, never claimed in there.
+ *
  * Words    floor, runner   of a future: the runner's, once, before the function
  * Orders   R1  run  runner  release -> wait.c's J1   the floor before the runner */
 #include "future/submit.h"
@@ -57,6 +60,7 @@ static void *argument_of(filch_future *f)
         return (struct far_copy *)f->u.arg + 1;
     case FL_KIND_TASK:
     case FL_KIND_PROMISE:
+    case FL_KIND_OWN:
         break;
     }
     return f->u.arg;
@@ -114,14 +118,18 @@ static int call(struct fl_worker *w, filch_future *f, void **result)
     return status;
 }
 
+static int call_claimed(struct fl_worker *w, filch_future *f, void **result)
+{
+    fl_store(&f->floor, fl_deque_bottom(&w->deque), relaxed); /* settled by R1 */
+    fl_store(&f->runner, (uint16_t)(w->index + 1), release);  /* R1 */
+    return call(w, f, result);
+}
+
 static void run_claimed(struct fl_worker *w, filch_future *f)
 {
     void *result = NULL;
-    int status;
+    int status = call_claimed(w, f, &result);
 
-    fl_store(&f->floor, fl_deque_bottom(&w->deque), relaxed); /* settled by R1 */
-    fl_store(&f->runner, (uint16_t)(w->index + 1), release);  /* R1 */
-    status = call(w, f, &result);
     fl_future_finish(f, status, status == 0 ? result : NULL);
 }
 
@@ -182,11 +190,33 @@ static void drop_plain(struct fl_task *task, int status)
     free_block(f);
 }
 
+/* Of a record in the caller's memory: nobody else claims it, and its end is the last touch. */
+static void run_own(struct fl_task *task)
+{
+    filch_future *f = future_of(task);
+    void *result = NULL;
+    int status;
+
+    fl_future_claim(f);
+    status = call_claimed(fl_worker_self(), f, &result);
+    fl_future_finish_own(f, status == 0 ? FL_FINISHED : FL_FAILED, status,
+                         status == 0 ? result : NULL);
+}
+
+static void drop_own(struct fl_task *task, int status)
+{
+    fl_future_finish_own(future_of(task), status == FILCH_ECANCELED ? FL_CANCELLED : FL_FAILED,
+                         status, NULL);
+}
+
 static const struct fl_task_ops future_ops = {run_future, drop_future, fn_of_future};
 static const struct fl_task_ops plain_ops = {run_plain, drop_plain, fn_of_future};
+static const struct fl_task_ops own_ops = {run_own, drop_own, fn_of_future};
 
 bool fl_future_run_here(struct fl_worker *w, filch_future *f)
 {
+    if (f->kind == FL_KIND_OWN)
+        return false; /* its queue would find the caller's memory when it is over */
     if (refusal(f) != 0 || !fl_future_claim(f))
         return false;
     filch_future_retain(f); /* the queue's reference may go while we run */
@@ -232,6 +262,19 @@ int fl_pool_submit(struct fl_pool *p, filch_task_fn *fn, void *arg, filch_future
     task = &fill(p, f, FL_KIND_TASK, fn, arg, future != NULL)->task;
     if (future != NULL)
         *future = f;
+    fl_push_end(&at, &task, 1);
+    return 0;
+}
+
+int fl_pool_submit_own(struct fl_pool *p, filch_future *f, filch_task_fn *fn, void *arg)
+{
+    struct fl_push at;
+    struct fl_task *task = &f->task;
+    int status = fl_push_begin(&at, p, 1);
+
+    if (status != 0)
+        return status;
+    fl_future_init(f, &own_ops, &p->home, FL_KIND_OWN, fn, arg, 1);
     fl_push_end(&at, &task, 1);
     return 0;
 }

@@ -14,6 +14,7 @@ extern const struct fl_home_ops fl_pool_home_ops;
 bool fl_future_run_here(struct fl_worker *w, filch_future *f);
 
 int fl_pool_submit(struct fl_pool *p, filch_task_fn *fn, void *arg, filch_future **future);
+int fl_pool_submit_own(struct fl_pool *p, filch_future *f, filch_task_fn *fn, void *arg);
 int fl_pool_submit_with(struct fl_pool *p, const filch_task_options *options, filch_task_fn *fn,
                         void *arg, filch_future **future);
 int fl_pool_submit_copy(struct fl_pool *p, filch_task_fn *fn, const void *arg, size_t len,

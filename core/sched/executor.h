@@ -23,6 +23,8 @@ struct fl_executor_ops {
                        filch_future **future);
     int (*submit_batch)(filch_executor *ex, filch_task_fn *fn, void *const args[], size_t n,
                         filch_future *futures[]);
+    /* A task and its outcome in the caller's memory, of 64 bytes. NULL: not by this executor. */
+    int (*submit_own)(filch_executor *ex, filch_future *record, filch_task_fn *fn, void *arg);
     /* A task of filch's own, in its own memory: run or dropped once. NULL: not by this executor. */
     int (*submit_task)(filch_executor *ex, struct fl_task *task);
     int (*shutdown)(filch_executor *ex, unsigned flags, filch_deadline deadline);

@@ -14,6 +14,7 @@
 #include <filch/scope.h>
 #include <filch/stats.h>
 #include <filch/submit.h>
+#include <filch/task.h>
 #include <filch/then.h>
 #include <filch/wait.h>
 

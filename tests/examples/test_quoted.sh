@@ -264,6 +264,20 @@ int main(void)
 }
 END
 
+example task.h <<END
+$common
+int main(void)
+{
+    int request = 0;
+    if (filch_executor_create(&ex, NULL) != 0)
+        return 1;
+    QUOTED
+    filch_executor_destroy(ex);
+    (void)check;
+    return status;
+}
+END
+
 example stats.h <<END
 $common
 static int parse(void *arg, void **result)
