@@ -57,8 +57,11 @@ int filch_submit_with(filch_executor *ex, const filch_task_options *options, fil
         if (status != 0)
             return status;
     }
-    if (ex == NULL || fn == NULL || (arg == NULL && o.copy_bytes != 0))
+    if (ex == NULL || fn == NULL || (arg == NULL && o.copy_bytes != 0) ||
+        (o.flags & ~(unsigned)FILCH_NOWAKE) != 0)
         return FILCH_EINVAL;
+    if (o.flags != 0 && ex->ops->submit_with != NULL)
+        return ex->ops->submit_with(ex, &o, fn, arg, future);
     if (o.token != NULL || o.start_by != 0)
         return ex->ops->submit_with != NULL ? ex->ops->submit_with(ex, &o, fn, arg, future)
                                             : FILCH_ENOTSUP;

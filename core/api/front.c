@@ -178,6 +178,16 @@ static int wait_idle(filch_executor *ex, filch_deadline deadline)
     return status != 0 ? status : fl_pool_wait_idle(p, deadline);
 }
 
+static int kick(filch_executor *ex)
+{
+    struct fl_pool *p;
+    int status = usable(ex, &p);
+
+    if (status == 0)
+        fl_idle_notify(p);
+    return status;
+}
+
 static unsigned workers(const filch_executor *ex)
 {
     return pool_of(ex)->n_started;
@@ -222,6 +232,7 @@ static const struct fl_executor_ops ops = {
     .shutdown = shutdown,
     .destroy = destroy,
     .wait_idle = wait_idle,
+    .kick = kick,
     .workers = workers,
     .broken = broken,
     .stats = stats,

@@ -37,6 +37,7 @@ struct far_copy {
 struct extra {
     filch_token *token;
     filch_deadline start_by;
+    bool nowake; /* it was queued without waking anybody */
 };
 
 _Static_assert(sizeof(struct extra) <= COPY_ROOM, "it fits behind the record");
@@ -226,6 +227,13 @@ bool fl_future_run_here(struct fl_worker *w, filch_future *f)
     return true;
 }
 
+void fl_future_kick(filch_future *f)
+{
+    if (fl_unlikely(f->has_extra) && f->kind != FL_KIND_PROMISE && extra_of(f)->nowake &&
+        fl_future_phase(f) == FL_PENDING)
+        fl_idle_notify(pool_of(f));
+}
+
 static void free_home_future(struct fl_home *home, filch_future *f)
 {
     if (fl_future_phase(f) == FL_CANCELLED)
@@ -364,10 +372,14 @@ int fl_pool_submit_with(struct fl_pool *p, const filch_task_options *options, fi
                 ->task;
     f->has_extra = 1;
     *extra_of(f) = (struct extra){filch_token_retain(options->token),
-                                  options->start_by != 0 ? options->start_by : FILCH_FOREVER};
+                                  options->start_by != 0 ? options->start_by : FILCH_FOREVER,
+                                  (options->flags & FILCH_NOWAKE) != 0};
     if (future != NULL)
         *future = f;
-    fl_push_end(&at, &task, 1);
+    if ((options->flags & FILCH_NOWAKE) != 0)
+        fl_push_end_nowake(&at, &task, 1);
+    else
+        fl_push_end(&at, &task, 1);
     return 0;
 }
 

@@ -13,6 +13,9 @@ extern const struct fl_home_ops fl_pool_home_ops;
  * and is dropped when it comes up. The caller holds a reference to f. */
 bool fl_future_run_here(struct fl_worker *w, filch_future *f);
 
+/* Before a wait for f: if it was queued without waking anybody, somebody looks. */
+void fl_future_kick(filch_future *f);
+
 int fl_pool_submit(struct fl_pool *p, filch_task_fn *fn, void *arg, filch_future **future);
 int fl_pool_submit_own(struct fl_pool *p, filch_future *f, filch_task_fn *fn, void *arg);
 int fl_pool_submit_with(struct fl_pool *p, const filch_task_options *options, filch_task_fn *fn,

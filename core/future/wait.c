@@ -241,6 +241,7 @@ int fl_future_await(filch_future *f, filch_deadline deadline)
     status = objection(wait.w, f);
     if (status != 0)
         return status;
+    fl_future_kick(f);
     while (!is_over(f)) {
         if (is_child(&wait))
             return FILCH_EFORKED;
@@ -410,6 +411,8 @@ int fl_await_objection(filch_future *const *futures, size_t n)
         if (status != 0)
             return status;
     }
+    for (size_t i = 0; i < n; i++)
+        fl_future_kick(futures[i]);
     return 0;
 }
 

@@ -26,7 +26,8 @@ bool fl_help_with_future(struct fl_worker *w, filch_future *f);
 /* 0, FILCH_ETIMEDOUT, FILCH_EFORKED: the caller helped, and this is the child. */
 int fl_await(const struct fl_awaited *a, filch_deadline deadline);
 
-/* What forbids waiting for one of them that is not over: FILCH_EDEADLK, FILCH_EFORKED; 0: nothing. */
+/* Before a wait for any of them. What forbids waiting for one that is not over: FILCH_EDEADLK,
+ * FILCH_EFORKED; 0: nothing, and what was queued without waking anybody is looked for. */
 int fl_await_objection(filch_future *const *futures, size_t n);
 
 #endif /* FL_FUTURE_WAIT_H */

@@ -54,6 +54,13 @@ int filch_executor_wait_idle(filch_executor *ex, filch_deadline deadline)
     return ex->ops->wait_idle(ex, deadline);
 }
 
+int filch_executor_kick(filch_executor *ex)
+{
+    if (ex == NULL)
+        return FILCH_EINVAL;
+    return ex->ops->kick != NULL ? ex->ops->kick(ex) : 0;
+}
+
 unsigned filch_executor_workers(const filch_executor *ex)
 {
     return ex != NULL ? ex->ops->workers(ex) : 0;

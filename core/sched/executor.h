@@ -30,6 +30,7 @@ struct fl_executor_ops {
     int (*shutdown)(filch_executor *ex, unsigned flags, filch_deadline deadline);
     void (*destroy)(filch_executor *ex);
     int (*wait_idle)(filch_executor *ex, filch_deadline deadline);
+    int (*kick)(filch_executor *ex); /* NULL: every submit wakes whom it needs */
     unsigned (*workers)(const filch_executor *ex);
     const char *(*broken)(const filch_executor *ex);
     int (*stats)(filch_executor *ex, filch_executor_stats *stats);                 /* NULL: none */

@@ -167,7 +167,7 @@ bool fl_work_is_visible(struct fl_pool *p);
 
 /* idle.c */
 struct fl_task *fl_idle(struct fl_worker *w); /* NULL: the worker has to end */
-void fl_idle_notify(struct fl_pool *p);       /* after a push and a look */
+void fl_idle_notify(struct fl_pool *p); /* after a push and a look, by whoever knows of them */
 void fl_idle_wake_all(struct fl_pool *p);
 void fl_idle_meet(struct fl_pool *p); /* orders the caller among those who announce */
 
@@ -181,6 +181,8 @@ struct fl_push {
 };
 int fl_push_begin(struct fl_push *at, struct fl_pool *p, size_t n);
 void fl_push_end(struct fl_push *at, struct fl_task *const *tasks, size_t n);
+void fl_push_end_nowake(struct fl_push *at, struct fl_task *const *tasks,
+                        size_t n); /* see push.c */
 void fl_push_abort(struct fl_push *at);
 void fl_lane_free(struct fl_pool *p, struct fl_lane *lane);
 

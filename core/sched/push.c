@@ -8,6 +8,10 @@
  * itself, and what it has pushed is taken all the same. Only if it is stopped after it has chosen a
  * sleeper and before it has woken it, that wake is owed until it goes on (idle.c, I6).
  *
+ * A push may leave out the look at who sleeps. Then whoever is asleep stays so until somebody who knows
+ * of the push looks for him (idle.c, N1): the next push, a kick, a wait for what was pushed, the end of
+ * the pool. Whoever is awake finds it like any other.
+ *
  * Words   held      HELD: somebody is pushing by this lane. NOTED: a worker sleeps on this word until
  *                   he has left, or has done so before
  *         lane[i]   NULL, then a lane for ever; filled in order
@@ -142,7 +146,7 @@ int fl_push_begin(struct fl_push *at, struct fl_pool *p, size_t n)
     return status;
 }
 
-void fl_push_end(struct fl_push *at, struct fl_task *const *tasks, size_t n)
+static inline void put(struct fl_push *at, struct fl_task *const *tasks, size_t n)
 {
     if (at->worker != NULL)
         fl_count_add(&at->worker->count.pushed, n); /* before it can end: stop.c */
@@ -150,7 +154,19 @@ void fl_push_end(struct fl_push *at, struct fl_task *const *tasks, size_t n)
         fl_deque_push(at->deque, tasks[0]);
     else
         fl_deque_push_many(at->deque, tasks, n);
+}
+
+void fl_push_end(struct fl_push *at, struct fl_task *const *tasks, size_t n)
+{
+    put(at, tasks, n);
     fl_idle_notify(at->pool);
+    if (at->lane != NULL)
+        lane_leave(at->lane);
+}
+
+void fl_push_end_nowake(struct fl_push *at, struct fl_task *const *tasks, size_t n)
+{
+    put(at, tasks, n);
     if (at->lane != NULL)
         lane_leave(at->lane);
 }

@@ -109,6 +109,11 @@ FILCH_API void filch_executor_destroy(filch_executor *ex);
  * Blocks   up to the deadline. */
 FILCH_API FILCH_CHECK int filch_executor_wait_idle(filch_executor *ex, filch_deadline deadline);
 
+/* Sees to it that somebody looks at what was queued with FILCH_NOWAKE (submit.h) before: wakes a worker
+ * if none is awake and looking; it wakes the next one if it finds more than it can do.
+ * Returns 0, FILCH_EFORKED. */
+FILCH_API int filch_executor_kick(filch_executor *ex);
+
 /* The number of workers that run tasks at the same time. */
 FILCH_API unsigned filch_executor_workers(const filch_executor *ex);
 

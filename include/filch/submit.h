@@ -48,17 +48,28 @@ FILCH_API int filch_submit_batch(filch_executor *ex, filch_task_fn *fn, void *co
 /* Says "stop" to the tasks that look at it: scope.h. */
 typedef struct filch_token filch_token;
 
+enum filch_task_flags {
+    /* Queues it without waking anybody. Workers that are awake may take it all the same; those that are
+     * asleep leave it where it is until something looks for them: filch_executor_kick, the next submit
+     * without this flag, a wait for its future (filch_future_result, filch_wait, filch_as_completed, a
+     * poll by these too), filch_executor_wait_idle, and the end of the executor, which drains it or
+     * cancels it. Nothing else does: not filch_future_done, a callback, a completion queue or a scope.
+     * A rival wakes as it always does. */
+    FILCH_NOWAKE = 1
+};
+
 /* Set size to sizeof and the rest to zero. */
 typedef struct filch_task_options {
     size_t size;
     size_t copy_bytes;  /* not 0: arg points to that many bytes, copied as filch_submit_copy does */
     filch_token *token; /* once it is cancelled the task does not start (scope.h) */
     filch_deadline
-        start_by; /* not started by then it fails with FILCH_EEXPIRED; 0: FILCH_FOREVER */
+        start_by;   /* not started by then it fails with FILCH_EEXPIRED; 0: FILCH_FOREVER */
+    unsigned flags; /* enum filch_task_flags */
 } filch_task_options;
 
 /* filch_submit with options; NULL options are all defaults. Returns as filch_submit, FILCH_E2BIG or
- * FILCH_EINVAL for options as filch_executor_create does, and FILCH_ENOTSUP for a rival's executor with
+ * FILCH_EINVAL for options as filch_executor_create does (an unknown flag is one), and FILCH_ENOTSUP for a rival's executor with
  * a token or start_by.
  * Owns     the task takes a reference to the token. */
 FILCH_API int filch_submit_with(filch_executor *ex, const filch_task_options *options,
