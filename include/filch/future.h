@@ -13,7 +13,7 @@
 #ifndef FILCH_FUTURE_H
 #define FILCH_FUTURE_H
 
-#include <filch/base.h>
+#include <filch/executor.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -81,6 +81,16 @@ typedef void filch_callback_fn(filch_future *f, void *user);
  * Owns     user is the caller's; filch only passes it on. */
 FILCH_API FILCH_CHECK int filch_future_add_done_callback(filch_future *f, filch_callback_fn *fn,
                                                          void *user);
+
+/* The same, but fn(f, user) runs as a task of ex: it is queued there when f is over, or before this
+ * returns if f is over already. ex NULL is filch_future_add_done_callback. Should ex refuse it then,
+ * being shut down, or drop it, by a shutdown that cancels or because it broke, it is called all the same:
+ * in the thread that finds that out, which is the one that completes f, shuts ex down, or calls this. A
+ * completion queue (cq.h) is a third place: whatever thread asks it.
+ * Returns 0, or with fn neither called nor kept FILCH_ENOMEM, or FILCH_ENOTSUP for a rival's executor.
+ * Owns     user is the caller's; ex is not destroyed before f is over. */
+FILCH_API FILCH_CHECK int filch_future_add_done_callback_on(filch_future *f, filch_executor *ex,
+                                                            filch_callback_fn *fn, void *user);
 
 /* Makes a future that no task completes, PENDING. Release it like any other.
  * Returns 0 or FILCH_ENOMEM. */
