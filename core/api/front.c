@@ -9,7 +9,7 @@
  * Futures point to the pool they came from, so those of the parent stay dead.
  *
  * Words   pool   the pool in use; moved only in a child, away from a dead one
- * Orders  A1  restart  pool  CAS acq_rel -> A2   a pool before it is found
+ * Orders  A1  restart  pool  CAS release -> A2   a pool before it is found
  *         A2  use      pool  acquire <- A1 */
 #include "api/front.h"
 
@@ -66,7 +66,7 @@ static int restart(struct front *front, struct fl_pool *dead)
 
     if (status != 0)
         return status;
-    if (!fl_cas(&front->pool, &dead, fresh, acq_rel, acquire)) { /* A1, on failure A2 */
+    if (!fl_cas(&front->pool, &dead, fresh, release, relaxed)) { /* A1; hint: usable looks again */
         fresh->drop_handle = NULL; /* the handle and the allocator stay with the pool that won */
         fresh->home.heap.with.destroy = NULL;
         fl_pool_destroy(fresh);
