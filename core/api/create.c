@@ -46,6 +46,12 @@ int filch_executor_create(filch_executor **out, const filch_options *options)
     return FILCH_EINVAL;
 }
 
+/* More than a function, an argument and how to pass it. */
+static bool needs_more(const filch_task_options *o)
+{
+    return o->token != NULL || o->start_by != 0 || o->value_dtor != NULL || o->arg_dtor != NULL;
+}
+
 int filch_submit_with(filch_executor *ex, const filch_task_options *options, filch_task_fn *fn,
                       void *arg, filch_future **future)
 {
@@ -60,11 +66,10 @@ int filch_submit_with(filch_executor *ex, const filch_task_options *options, fil
     if (ex == NULL || fn == NULL || (arg == NULL && o.copy_bytes != 0) ||
         (o.flags & ~(unsigned)FILCH_NOWAKE) != 0)
         return FILCH_EINVAL;
-    if (o.flags != 0 && ex->ops->submit_with != NULL)
+    if (ex->ops->submit_with != NULL && (o.flags != 0 || o.name != NULL || needs_more(&o)))
         return ex->ops->submit_with(ex, &o, fn, arg, future);
-    if (o.token != NULL || o.start_by != 0)
-        return ex->ops->submit_with != NULL ? ex->ops->submit_with(ex, &o, fn, arg, future)
-                                            : FILCH_ENOTSUP;
+    if (needs_more(&o))
+        return FILCH_ENOTSUP;
     return o.copy_bytes != 0 ? filch_submit_copy(ex, fn, arg, o.copy_bytes, future)
                              : filch_submit(ex, fn, arg, future);
 }

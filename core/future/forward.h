@@ -6,7 +6,8 @@
 
 #include "future/future.h"
 
-/* from is over: out, a promise, ends as it did, unless it is over already. */
+/* from is over: out, a promise, ends as it did, unless it is over already. What may finish so is a
+ * follower (fl_promise_create_follower), which keeps what owns its result. */
 void fl_forward(filch_future *out, filch_future *from);
 
 /* out fails with this status; for FILCH_ECANCELED it is cancelled, if it can be. */

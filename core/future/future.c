@@ -3,8 +3,8 @@
  * future.c: one outcome, decided once, told to everyone who asks.
  *
  * Words   state    PENDING > RUNNING > FINISHED or FAILED; PENDING > CANCELLED; a promise goes
- *                  through SETTLING, so that of two who complete it one writes. WAITED beside it:
- *                  somebody sleeps on this word
+ *                  through SETTLING, so that of two who complete it one writes. Beside it, WAITED:
+ *                  somebody sleeps on this word; TAKEN: the result of what has FINISHED is moved out
  *         refs     references: the handle's, the queue's; the last one frees
  *         waiters  callbacks, and waits for many: waiter.c
  *         runner, floor   written by whoever runs it (submit.c), for a waiter to help (wait.c)
@@ -14,6 +14,13 @@
  *             A record in the caller's memory (task.c) is not touched once its state is told: whoever
  *             sleeps there is woken by address alone
  *         B3  a sleeper has set WAITED in the very word whose swap ends the wait: one comes second
+ *         B4  whoever's move has set TAKEN has the result; it stays set, so there is one. Whoever frees
+ *             the future finds it set (F4: each taker gave a reference back), or the result is the
+ *             future's own still and goes with it
+ *         B5  a future that has finished as another did (then.c) keeps that one, which has the result
+ *             and the bit: fl_future_owner
+ *         B6  whose move took PENDING to CANCELLED has what the task was to run with: nobody else reads
+ *             it any more, not whoever takes the task out of the queue
  * Orders  F1  settle  state  swap release -> F2     value and status before the state that shows them
  *         F2  read    state  acquire <- F1 F3
  *         F3  cancel  state  CAS release -> F2
@@ -84,13 +91,18 @@ static void tell(filch_future *f, uint32_t state_before)
     fl_waiters_tell(f);
 }
 
-void fl_future_finish(filch_future *f, int status, void *value)
+void fl_future_finish_with(filch_future *f, int status, void *value, uint32_t bit)
 {
     uint32_t outcome = status == 0 ? FL_FINISHED : FL_FAILED;
 
     f->status = status;
     f->u.result = value;
-    tell(f, fl_swap(&f->state, outcome, release)); /* F1 */
+    tell(f, fl_swap(&f->state, outcome | bit, release)); /* F1 */
+}
+
+void fl_future_finish(filch_future *f, int status, void *value)
+{
+    fl_future_finish_with(f, status, value, 0);
 }
 
 void fl_future_finish_own(filch_future *f, uint32_t outcome, int status, void *value)
@@ -115,6 +127,8 @@ bool fl_future_drop(filch_future *f, int status)
     }
     if (!move(f, FL_PENDING, FL_CANCELLED, &before))
         return false;
+    if (f->home != NULL && f->home->ops->let_go != NULL)
+        f->home->ops->let_go(f->home, f); /* B6 */
     tell(f, before);
     return true;
 }
@@ -132,10 +146,28 @@ bool fl_future_expect(filch_future *f)
     return true;
 }
 
+filch_future *fl_future_owner(const filch_future *f)
+{
+    const struct fl_promise_extra *extra = (struct fl_promise_extra *)fl_extra_of(f);
+    filch_future *self = (filch_future *)(uintptr_t)f;
+
+    if (fl_likely(f->kind != FL_KIND_PROMISE) || extra == NULL || extra->source == NULL)
+        return self;
+    return extra->source;
+}
+
+static bool is_taken(const filch_future *f)
+{
+    return (fl_load(&fl_future_owner(f)->state, relaxed) & FL_TAKEN) !=
+           0; /* hint: who takes moves */
+}
+
 int fl_future_outcome(const filch_future *f, void **result)
 {
     switch (fl_future_phase(f)) {
     case FL_FINISHED:
+        if (is_taken(f))
+            return FILCH_ESTATE;
         if (result != NULL)
             *result = f->u.result;
         return 0;
@@ -178,9 +210,27 @@ int fl_promise_cancel_started(filch_future *f)
     return 0;
 }
 
+/* Its last holder's: a result that nobody has taken goes with it. */
+static void free_result(filch_future *f)
+{
+    const struct fl_extra *extra = fl_extra_of(f);
+    uint32_t state;
+
+    if (fl_likely(extra == NULL))
+        return;
+    if (f->kind == FL_KIND_PROMISE)
+        filch_future_release(((struct fl_promise_extra *)extra)->source);
+    if (extra->value_dtor == NULL)
+        return;
+    state = fl_load(&f->state, relaxed); /* settled by F5 F6 */
+    if ((state & (FL_PHASE | FL_TAKEN)) == FL_FINISHED && f->u.result != NULL)
+        extra->value_dtor(f->u.result, extra->dtor_arg); /* B4 */
+}
+
 static void free_future(filch_future *f)
 {
     fl_waiters_free(f);
+    free_result(f);
     if (f->kind == FL_KIND_PROMISE && fl_future_phase(f) == FL_FAILED)
         fl_free(f->u.message);
     if (f->home != NULL)
@@ -197,12 +247,17 @@ void filch_future_release(filch_future *f)
         free_future(f);
 }
 
+static enum filch_state shown(uint32_t state)
+{
+    static const enum filch_state by_phase[] = {FILCH_PENDING,  FILCH_RUNNING, FILCH_RUNNING,
+                                                FILCH_FINISHED, FILCH_FAILED,  FILCH_CANCELLED};
+
+    return by_phase[state & FL_PHASE];
+}
+
 enum filch_state filch_future_state(const filch_future *f)
 {
-    static const enum filch_state shown[] = {FILCH_PENDING,  FILCH_RUNNING, FILCH_RUNNING,
-                                             FILCH_FINISHED, FILCH_FAILED,  FILCH_CANCELLED};
-
-    return f != NULL ? shown[fl_future_phase(f)] : FILCH_PENDING;
+    return f != NULL ? shown(fl_future_phase(f)) : FILCH_PENDING;
 }
 
 bool filch_future_done(const filch_future *f)
@@ -242,8 +297,47 @@ int filch_future_result(filch_future *f, filch_deadline deadline, void **result)
     return status != 0 ? status : fl_future_outcome(f, result);
 }
 
+int filch_future_take(filch_future *f, filch_deadline deadline, void **result)
+{
+    int status;
+
+    if (f == NULL || result == NULL)
+        return FILCH_EINVAL;
+    status = fl_future_await(f, deadline);
+    if (status == 0 && fl_future_phase(f) != FL_FINISHED)
+        status = fl_future_outcome(f, NULL);
+    if (status != 0)
+        return status;
+    if ((fl_or(&fl_future_owner(f)->state, FL_TAKEN, relaxed) & FL_TAKEN) !=
+        0) /* B4; settled by F4 */
+        return FILCH_ESTATE;
+    *result = f->u.result;
+    return 0;
+}
+
+/* Of a future that was in this state. */
+static filch_error error_of(const filch_future *f, uint32_t state)
+{
+    filch_error error = {0, NULL, "", NULL};
+
+    if ((state & FL_PHASE) != FL_FAILED)
+        return error;
+    error.code = f->status;
+    if (f->kind == FL_KIND_PROMISE && (state & FL_ALIKE) == 0)
+        error.domain = "promise";
+    else
+        error.domain = f->status < 0 ? "filch" : "task";
+    if (f->kind == FL_KIND_PROMISE && f->u.message != NULL)
+        error.message = f->u.message;
+    else
+        error.message =
+            f->status < 0 ? filch_strerror(f->status) : "the task returned its own error";
+    return error;
+}
+
 int filch_future_error(filch_future *f, filch_deadline deadline, filch_error *error)
 {
+    uint32_t state;
     int status;
 
     if (f == NULL || error == NULL)
@@ -251,20 +345,20 @@ int filch_future_error(filch_future *f, filch_deadline deadline, filch_error *er
     status = fl_future_await(f, deadline);
     if (status != 0)
         return status;
-    *error = (filch_error){0, NULL, "", NULL};
-    if (fl_future_phase(f) == FL_CANCELLED)
-        return FILCH_ECANCELED;
-    if (fl_future_phase(f) == FL_FINISHED)
-        return 0;
-    error->code = f->status;
-    if (f->kind == FL_KIND_PROMISE && !f->has_extra)
-        error->domain = "promise";
-    else
-        error->domain = f->status < 0 ? "filch" : "task";
-    if (f->kind == FL_KIND_PROMISE && f->u.message != NULL)
-        error->message = f->u.message;
-    else
-        error->message =
-            f->status < 0 ? filch_strerror(f->status) : "the task returned its own error";
+    state = fl_load(&f->state, acquire); /* F2 */
+    *error = error_of(f, state);
+    return (state & FL_PHASE) == FL_CANCELLED ? FILCH_ECANCELED : 0;
+}
+
+int filch_future_snapshot(const filch_future *f, filch_snapshot *s)
+{
+    uint32_t state;
+
+    if (f == NULL || s == NULL)
+        return FILCH_EINVAL;
+    state = fl_load(&f->state, acquire); /* F2 */
+    s->state = shown(state);
+    s->result = (state & FL_PHASE) == FL_FINISHED && !is_taken(f) ? f->u.result : NULL;
+    s->error = error_of(f, state);
     return 0;
 }

@@ -23,7 +23,9 @@ enum {
     FL_FAILED = 4,
     FL_CANCELLED = 5,
     FL_PHASE = 7,
-    FL_WAITED = 8 /* somebody sleeps on state, or means to */
+    FL_WAITED = 8, /* somebody sleeps on state, or means to */
+    FL_TAKEN = 16, /* FINISHED, and the result has been moved out */
+    FL_ALIKE = 32  /* FAILED as another future did, with its domain */
 };
 
 enum fl_future_kind {
@@ -38,7 +40,7 @@ struct fl_waiter;
 
 struct filch_future {
     struct fl_task task;
-    fl_atomic(uint32_t) state; /* phase, FL_WAITED */
+    fl_atomic(uint32_t) state; /* phase, and the bits beside it */
     fl_atomic(uint32_t) refs;
     fl_atomic(struct fl_waiter *) waiters; /* a stack, youngest first, then CLOSED for ever */
     filch_task_fn *fn;
@@ -54,8 +56,26 @@ struct filch_future {
     int32_t status;             /* once over: 0, or what filch_future_result returns */
     fl_atomic(uint16_t) runner; /* 0, or 1 + the index of the worker that runs it */
     uint8_t kind;               /* enum fl_future_kind */
-    uint8_t has_extra;          /* submit.c: its token and start_by are behind the record */
+    uint8_t has_extra;          /* a struct fl_extra is behind the record */
 };
+
+/* What few futures have: the head of what is behind their record. */
+struct fl_extra {
+    const char *name; /* static, or NULL */
+    void (*value_dtor)(void *value, void *dtor_arg);
+    void *dtor_arg;
+};
+
+/* ... and of a promise's. */
+struct fl_promise_extra {
+    struct fl_extra base;
+    filch_future *source; /* whose result this one's is, once it is over; or NULL */
+};
+
+static inline struct fl_extra *fl_extra_of(const filch_future *f)
+{
+    return f->has_extra ? (struct fl_extra *)(uintptr_t)(f + 1) : NULL;
+}
 
 /* Fills in a new record: PENDING. */
 void fl_future_init(filch_future *f, const struct fl_task_ops *ops, struct fl_home *home,
@@ -72,6 +92,9 @@ void fl_future_finish(filch_future *f, int status, void *value);
 /* The same for a record in the caller's memory: showing the outcome is the last touch. */
 void fl_future_finish_own(filch_future *f, uint32_t outcome, int status, void *value);
 
+/* ... with a further bit beside the phase. */
+void fl_future_finish_with(filch_future *f, int status, void *value, uint32_t bit);
+
 /* PENDING -> CANCELLED for FILCH_ECANCELED, FAILED for any other status, and tells everyone. The
  * caller holds a reference of its own. False: it was not pending. */
 bool fl_future_drop(filch_future *f, int status);
@@ -85,6 +108,16 @@ int fl_promise_cancel_started(filch_future *f);
 
 /* A promise fails as from has, domain and all. 0 or FILCH_ESTATE. */
 int fl_promise_fail_as(filch_future *f, filch_future *from);
+
+/* A promise that can finish as another future does. */
+int fl_promise_create_follower(filch_future **out);
+
+/* Such a one finishes with the result of from, which goes on owning it: it is kept for as long. 0 or
+ * FILCH_ESTATE. */
+int fl_promise_finish_as(filch_future *f, filch_future *from, void *result);
+
+/* The future that owns f's result: f, or the one that it has finished as. f is over. */
+filch_future *fl_future_owner(const filch_future *f);
 
 /* Says that the caller is about to sleep until f is over. False: it is over. */
 bool fl_future_expect(filch_future *f);

@@ -4,6 +4,7 @@
  * process's own. */
 #include "base/alloc.h"
 #include "base/atomic.h"
+#include "base/options.h"
 #include "future/future.h"
 
 #include <string.h>
@@ -22,6 +23,48 @@ int filch_promise_create(filch_future **out)
     return 0;
 }
 
+static struct fl_promise_extra *extra_of(const filch_future *f)
+{
+    return (struct fl_promise_extra *)fl_extra_of(f);
+}
+
+static int create_with(filch_future **out, const struct fl_promise_extra *extra)
+{
+    filch_future *f = fl_malloc(sizeof *f + sizeof *extra);
+
+    if (f == NULL)
+        return FILCH_ENOMEM;
+    fl_future_init(f, NULL, NULL, FL_KIND_PROMISE, NULL, NULL, 1);
+    f->has_extra = 1;
+    *extra_of(f) = *extra;
+    *out = f;
+    return 0;
+}
+
+int fl_promise_create_follower(filch_future **out)
+{
+    struct fl_promise_extra nothing = {{NULL, NULL, NULL}, NULL};
+
+    return create_with(out, &nothing);
+}
+
+int filch_promise_create_with(filch_future **out, const filch_promise_options *options)
+{
+    filch_promise_options o = {.size = sizeof o};
+    struct fl_promise_extra extra;
+
+    if (out == NULL)
+        return FILCH_EINVAL;
+    if (options != NULL) {
+        int status = fl_options_complete(&o, sizeof o, options, options->size);
+
+        if (status != 0)
+            return status;
+    }
+    extra = (struct fl_promise_extra){{NULL, o.value_dtor, o.dtor_arg}, NULL};
+    return create_with(out, &extra);
+}
+
 int filch_promise_start(filch_future *f)
 {
     if (f == NULL)
@@ -30,20 +73,32 @@ int filch_promise_start(filch_future *f)
 }
 
 /* The setter may hold the only reference, and a callback may release it. */
-static int settle(filch_future *f, int status, void *value)
+static int settle_with(filch_future *f, int status, void *value, uint32_t bit)
 {
     filch_future_retain(f);
-    fl_future_finish(f, status, value);
+    fl_future_finish_with(f, status, value, bit);
     filch_future_release(f);
     return 0;
+}
+
+static int settle(filch_future *f, int status, void *value)
+{
+    return settle_with(f, status, value, 0);
 }
 
 int filch_promise_set_result(filch_future *f, void *result)
 {
     if (f == NULL)
         return FILCH_EINVAL;
-    if (f->kind != FL_KIND_PROMISE || fl_promise_move(f, FL_SETTLING) != 1)
+    if (f->kind != FL_KIND_PROMISE)
         return FILCH_ESTATE;
+    if (fl_promise_move(f, FL_SETTLING) != 1) {
+        const struct fl_extra *extra = fl_extra_of(f);
+
+        if (extra != NULL && extra->value_dtor != NULL && result != NULL)
+            extra->value_dtor(result, extra->dtor_arg);
+        return FILCH_ESTATE;
+    }
     return settle(f, 0, result);
 }
 
@@ -74,6 +129,18 @@ int fl_promise_fail_as(filch_future *f, filch_future *from)
         return filch_promise_set_error(f, FILCH_ECANCELED, filch_strerror(FILCH_ECANCELED));
     if (fl_promise_move(f, FL_SETTLING) != 1)
         return FILCH_ESTATE;
-    f->has_extra = from->kind != FL_KIND_PROMISE || from->has_extra;
-    return settle(f, error.code, copy_text(error.message));
+    return settle_with(f, error.code, copy_text(error.message),
+                       strcmp(error.domain, "promise") != 0 ? FL_ALIKE : 0);
+}
+
+int fl_promise_finish_as(filch_future *f, filch_future *from, void *result)
+{
+    filch_future *owner = fl_future_owner(from);
+    const struct fl_extra *its = fl_extra_of(owner);
+
+    if (fl_promise_move(f, FL_SETTLING) != 1)
+        return FILCH_ESTATE;
+    if (extra_of(f) != NULL && its != NULL && its->value_dtor != NULL)
+        extra_of(f)->source = filch_future_retain(owner);
+    return settle(f, 0, result);
 }

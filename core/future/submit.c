@@ -5,13 +5,18 @@
  * Memory   the block comes from the slab of the worker or lane that pushes, and goes back there with
  *          the last reference. A task without a future has no references: whoever runs or drops it
  *          gives the block back. A copied argument of up to 64 bytes follows the record in a block of
- *          128, and so do a token and a start_by; a larger one, or one beside these, is in the heap, and goes when the function has returned, before the
- *          outcome is told, or with the last reference of a task that never ran.
+ *          128, and so does what few tasks have (struct extra); a larger one, or one beside these, is
+ *          in the heap. The argument goes when the function has returned, before the outcome is told;
+ *          of a task that never runs with the move that decides that: in the canceller, whose task
+ *          stays in its queue as a tombstone of 64 or 128 bytes, or by whoever drops it. Nobody but the
+ *          one who has moved it out of PENDING (future.c, B1 B5) looks at it.
  *
  *          A filch_task is the same record in the caller's memory (task.c): no reference counts it, and
  *          it is taken out of its queue before it runs, never claimed in there.
  *
  * Words    floor, runner   of a future: the runner's, once, before the function
+ *          tombstones      of a pool: a count, up by whoever cancels and down by whoever takes it out of
+ *                          the queue; the latter may be first
  * Orders   R1  run  runner  release -> wait.c's J1   the floor before the runner */
 #include "future/submit.h"
 
@@ -35,8 +40,10 @@ struct far_copy {
 
 /* What few tasks have, behind the record in a block of 128. */
 struct extra {
+    struct fl_extra base;
     filch_token *token;
     filch_deadline start_by;
+    void (*arg_dtor)(void *arg, void *dtor_arg);
     bool nowake; /* it was queued without waking anybody */
 };
 
@@ -67,8 +74,18 @@ static void *argument_of(filch_future *f)
     return f->u.arg;
 }
 
+static struct extra *extra_of(const filch_future *f)
+{
+    return (struct extra *)fl_extra_of(f);
+}
+
+/* It has run, or the caller has seen to it that it never will. */
 static void free_argument(filch_future *f, void *arg)
 {
+    const struct extra *extra = extra_of(f);
+
+    if (fl_unlikely(extra != NULL) && extra->arg_dtor != NULL)
+        extra->arg_dtor(arg, extra->base.dtor_arg);
     if (f->kind == FL_KIND_COPY_FAR) {
         struct far_copy *copy = (struct far_copy *)arg - 1;
 
@@ -76,9 +93,20 @@ static void free_argument(filch_future *f, void *arg)
     }
 }
 
-static struct extra *extra_of(filch_future *f)
+/* The result of a task that has no future, or has failed. */
+static void free_value(const filch_future *f, void *value)
 {
-    return f->has_extra ? (struct extra *)(f + 1) : NULL;
+    const struct fl_extra *extra = fl_extra_of(f);
+
+    if (fl_unlikely(extra != NULL) && extra->value_dtor != NULL && value != NULL)
+        extra->value_dtor(value, extra->dtor_arg);
+}
+
+static const char *name_of(const filch_future *f)
+{
+    const struct fl_extra *extra = fl_extra_of(f);
+
+    return extra != NULL ? extra->name : NULL;
 }
 
 static void free_block(filch_future *f)
@@ -110,9 +138,9 @@ static int call(struct fl_worker *w, filch_future *f, void **result)
     void *before = fl_token_begin(extra != NULL ? extra->token : NULL);
     int status;
 
-    fl_worker_trace(w, FILCH_TRACE_START, fn);
+    fl_worker_trace_named(w, FILCH_TRACE_START, fn, name_of(f));
     status = fn(arg, result);
-    fl_worker_trace(w, FILCH_TRACE_END, fn);
+    fl_worker_trace_named(w, FILCH_TRACE_END, fn, name_of(f));
     fl_token_end(before);
     fl_count(&w->count.executed);
     free_argument(f, arg);
@@ -131,17 +159,28 @@ static void run_claimed(struct fl_worker *w, filch_future *f)
     void *result = NULL;
     int status = call_claimed(w, f, &result);
 
-    fl_future_finish(f, status, status == 0 ? result : NULL);
+    if (fl_unlikely(status != 0)) {
+        free_value(f, result);
+        result = NULL;
+    }
+    fl_future_finish(f, status, result);
 }
 
 static void refuse(filch_future *f, int status)
 {
-    if (status != FILCH_ECANCELED && f->kind == FL_KIND_COPY_FAR && fl_future_claim(f)) {
+    if (status == FILCH_ECANCELED) {
+        fl_future_drop(f, status);
+    } else if (fl_future_claim(f)) {
         free_argument(f, argument_of(f));
         fl_future_finish(f, status, NULL);
-    } else {
-        fl_future_drop(f, status);
     }
+}
+
+/* Out of the queue, by somebody who has not run it: nothing of it is left there. */
+static void bury(const filch_future *f)
+{
+    if (fl_future_phase(f) == FL_CANCELLED)
+        fl_sub(&pool_of(f)->tombstones, 1, relaxed); /* count */
 }
 
 static void run_future(struct fl_task *task)
@@ -149,10 +188,13 @@ static void run_future(struct fl_task *task)
     filch_future *f = future_of(task);
     int status = refusal(f);
 
-    if (status != 0)
-        refuse(f, status);
-    else if (fl_future_claim(f))
+    if (fl_likely(status == 0) && fl_likely(fl_future_claim(f))) {
         run_claimed(fl_worker_self(), f);
+    } else {
+        if (status != 0)
+            refuse(f, status);
+        bury(f);
+    }
     filch_future_release(f);
 }
 
@@ -161,6 +203,7 @@ static void drop_future(struct fl_task *task, int status)
     filch_future *f = future_of(task);
 
     refuse(f, status);
+    bury(f);
     filch_future_release(f);
 }
 
@@ -179,6 +222,7 @@ static void run_plain(struct fl_task *task)
         return;
     }
     call(fl_worker_self(), f, &result);
+    free_value(f, result);
     free_block(f);
 }
 
@@ -236,13 +280,20 @@ void fl_future_kick(filch_future *f)
 
 static void free_home_future(struct fl_home *home, filch_future *f)
 {
-    if (fl_future_phase(f) == FL_CANCELLED)
-        free_argument(f, argument_of(f));
     (void)home;
     free_block(f);
 }
 
-const struct fl_home_ops fl_pool_home_ops = {free_home_future, NULL, NULL};
+/* In a forked child the argument stays where it is: it is the parent's task that has it. */
+static void let_go(struct fl_home *home, filch_future *f)
+{
+    if (fl_forked(&home->forked))
+        return;
+    fl_add(&pool_of(f)->tombstones, 1, relaxed); /* count */
+    free_argument(f, argument_of(f));
+}
+
+const struct fl_home_ops fl_pool_home_ops = {.free = free_home_future, .let_go = let_go};
 
 static filch_future *fill(struct fl_pool *p, void *block, enum fl_future_kind kind,
                           filch_task_fn *fn, void *arg, bool wanted)
@@ -371,9 +422,13 @@ int fl_pool_submit_with(struct fl_pool *p, const filch_task_options *options, fi
                  copy != NULL ? (void *)copy : arg, future != NULL)
                 ->task;
     f->has_extra = 1;
-    *extra_of(f) = (struct extra){filch_token_retain(options->token),
-                                  options->start_by != 0 ? options->start_by : FILCH_FOREVER,
-                                  (options->flags & FILCH_NOWAKE) != 0};
+    *extra_of(f) = (struct extra){
+        .base = {options->name, options->value_dtor, options->dtor_arg},
+        .token = filch_token_retain(options->token),
+        .start_by = options->start_by != 0 ? options->start_by : FILCH_FOREVER,
+        .arg_dtor = options->arg_dtor,
+        .nowake = (options->flags & FILCH_NOWAKE) != 0,
+    };
     if (future != NULL)
         *future = f;
     if ((options->flags & FILCH_NOWAKE) != 0)

@@ -6,6 +6,9 @@
  * an executor it is a task in its own memory: so what is dropped there, cancelled or broken, is told,
  * and nothing is allocated once the continuation is made.
  *
+ * A new future that is what another one is (fn NULL, or FLATTEN) keeps it, if it owns its result: the
+ * result stays there, and is taken from there.
+ *
  * Memory   a continuation has a reference for the node and one while it is a task; it has the new
  *          future's; the last of its own gone, it gives that up, and if it was never told, the old
  *          future has gone undecided and the new one fails. */
@@ -47,9 +50,9 @@ void fl_forward(filch_future *out, filch_future *from)
     int status = fl_future_outcome(from, &result);
 
     if (status == 0)
-        filch_promise_set_result(out, result);
-    else if (filch_future_cancelled(from))
-        fl_forward_status(out, FILCH_ECANCELED);
+        fl_promise_finish_as(out, from, result);
+    else if (filch_future_state(from) != FILCH_FAILED)
+        fl_forward_status(out, status); /* cancelled; or it was taken from */
     else
         fl_promise_fail_as(out, from);
 }
@@ -192,19 +195,17 @@ static void submit(struct continuation *c, filch_future *f)
 static void told(struct fl_listener *l, filch_future *f, struct fl_waiter *node)
 {
     struct continuation *c = fl_container_of(l, struct continuation, listener);
+    bool is_asked =
+        c->fn != NULL && (fl_future_phase(f) == FL_FINISHED || (c->flags & FILCH_THEN_ALWAYS) != 0);
     void *result = NULL;
-    int status = fl_future_outcome(f, &result);
 
     (void)node;
     c->is_told = true;
-    if (status != 0 && (c->flags & FILCH_THEN_ALWAYS) == 0)
-        fl_forward(c->out, f);
-    else if (c->fn == NULL && status != 0)
-        fl_forward(c->out, f);
-    else if (c->fn == NULL && (c->flags & FILCH_THEN_FLATTEN) != 0 && result != NULL)
+    if (c->fn == NULL && (c->flags & FILCH_THEN_FLATTEN) != 0 &&
+        fl_future_outcome(f, &result) == 0 && result != NULL)
         fl_follow(filch_future_retain(c->out), filch_future_retain(result));
-    else if (c->fn == NULL)
-        filch_promise_set_result(c->out, result);
+    else if (!is_asked)
+        fl_forward(c->out, f);
     else if (c->ex != NULL)
         submit(c, f);
     else
@@ -236,7 +237,10 @@ int filch_then(filch_future *f, filch_executor *ex, unsigned flags, filch_then_f
     c = fl_malloc(sizeof *c);
     if (c == NULL)
         return FILCH_ENOMEM;
-    status = filch_promise_create(&promise);
+    if (fn == NULL || (flags & FILCH_THEN_FLATTEN) != 0)
+        status = fl_promise_create_follower(&promise);
+    else
+        status = filch_promise_create(&promise);
     if (status != 0) {
         fl_free(c);
         return status;

@@ -30,6 +30,8 @@ static void add_worker(filch_executor_stats *sum, struct fl_worker *w)
 /* What ended is read before what was submitted, so that pending is never below 0. */
 static void add_up(struct fl_pool *p, filch_executor_stats *sum)
 {
+    int64_t tombstones;
+
     sum->ended = fl_load(&p->ended_outside, relaxed); /* count */
     for (unsigned i = 0; i < p->n_slots; i++) {
         struct fl_worker *w = fl_worker_at(p, i);
@@ -41,8 +43,11 @@ static void add_up(struct fl_pool *p, filch_executor_stats *sum)
     sum->pending = sum->submitted - sum->ended;
     sum->running = sum->running < sum->pending ? sum->running : sum->pending;
     sum->pending -= sum->running;
-    sum->workers = fl_load(&p->threads, relaxed);                        /* count */
-    sum->spares = fl_load(&p->spares_started, relaxed);                  /* count */
+    sum->workers = fl_load(&p->threads, relaxed);       /* count */
+    sum->spares = fl_load(&p->spares_started, relaxed); /* count */
+    tombstones = fl_load(&p->tombstones, relaxed);      /* count */
+    sum->tombstones =
+        tombstones > 0 ? (uint64_t)tombstones : 0; /* one may be taken out uncounted */
     sum->memory_bytes = (uint64_t)fl_load(&p->home.heap.bytes, relaxed); /* count */
 }
 
@@ -101,7 +106,7 @@ int fl_pool_trace_next(struct fl_pool *p, filch_trace_event *event)
 
         if (w == NULL || !fl_ring_pop(w->trace, event))
             continue;
-        if (names != NULL && event->fn != NULL)
+        if (event->name == NULL && names != NULL && event->fn != NULL)
             event->name = fl_table_get(names, &event->fn, sizeof event->fn);
         return 0;
     }

@@ -58,6 +58,9 @@ struct fl_home_ops {
      * fl_future_expect; and wakes whoever blocks there. */
     int (*wait)(struct fl_home *home, filch_future *f, filch_deadline deadline);
     void (*wake)(struct fl_home *home, filch_future *f);
+    /* f was cancelled before it started, by the caller, who has not told anybody yet. NULL: it holds
+     * nothing that has to go before it does. */
+    void (*let_go)(struct fl_home *home, filch_future *f);
 };
 
 #endif /* FL_SCHED_EXECUTOR_H */

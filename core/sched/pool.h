@@ -129,6 +129,7 @@ struct fl_pool {
     fl_atomic(uint32_t) quiet_seen;
     fl_atomic(uint64_t) ended_outside; /* tasks dropped by a thread that is no worker */
     fl_atomic(uint64_t) spares_started;
+    fl_atomic(int64_t) tombstones; /* cancelled and still queued: submit.c */
     fl_atomic(int64_t) blocks_out; /* pool.c */
     struct fl_lock join_lock;
     bool joined;
@@ -157,6 +158,7 @@ static inline struct fl_worker *fl_worker_at(struct fl_pool *p, unsigned i)
 void *fl_worker_main(void *worker);
 void fl_worker_run(struct fl_worker *w, struct fl_task *task); /* taken from a queue */
 void fl_worker_trace(struct fl_worker *w, uint32_t kind, filch_task_fn *fn);
+void fl_worker_trace_named(struct fl_worker *w, uint32_t kind, filch_task_fn *fn, const char *name);
 void fl_worker_stole(struct fl_worker *w, const struct fl_task *task);
 
 /* steal.c: the list of all sources, taken from and looked at */

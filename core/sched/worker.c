@@ -12,14 +12,19 @@
 
 #include <stdio.h>
 
-void fl_worker_trace(struct fl_worker *w, uint32_t kind, filch_task_fn *fn)
+void fl_worker_trace_named(struct fl_worker *w, uint32_t kind, filch_task_fn *fn, const char *name)
 {
     if (fl_likely(w->trace == NULL))
         return;
 
-    filch_trace_event event = {fl_now(), w->index, kind, fn, NULL};
+    filch_trace_event event = {fl_now(), w->index, kind, fn, name};
     if (!fl_ring_push(w->trace, &event))
         fl_count(&w->count.trace_dropped);
+}
+
+void fl_worker_trace(struct fl_worker *w, uint32_t kind, filch_task_fn *fn)
+{
+    fl_worker_trace_named(w, kind, fn, NULL);
 }
 
 void fl_worker_stole(struct fl_worker *w, const struct fl_task *task)

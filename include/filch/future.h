@@ -4,8 +4,8 @@
  *
  * A future is decided once and told to everyone who asks. It is reference counted: submit hands out
  * one reference, the task holds another, and whoever sees it over may release it that instant. The
- * result pointer belongs to whoever the task and its user agree on; filch passes it along and never
- * frees it. The states are PENDING, RUNNING, then one of FINISHED, FAILED or CANCELLED for ever.
+ * result pointer belongs to whoever the task and its user agree on; filch passes it along, and frees it
+ * only if the task was given a value_dtor (submit.h). The states are PENDING, RUNNING, then one of FINISHED, FAILED or CANCELLED for ever.
  *
  *     void *result;
  *     int status = filch_future_result(future, filch_in_ms(100), &result);
@@ -51,12 +51,24 @@ FILCH_API void filch_future_release(filch_future *f);
  *     FILCH_EDEADLK     f is the calling task, or one that the calling thread runs further down
  *     FILCH_EBROKEN     the executor broke before it ran
  *     FILCH_EFORKED     its executor stayed behind in the parent process
+ *     FILCH_ESTATE      its result was taken: filch_future_take
  * Blocks   up to the deadline. On a worker of f's executor the wait runs f itself, if it has not
  *          started, or what f has submitted (enum filch_help); a task that it has begun to run may
  *          carry it beyond the deadline. FILCH_NOW only looks and runs nothing: on a worker, a loop
  *          around it may keep away the very thread that f needs.
- * Owns     *result stays with f and lives until f's last release, as far as filch is concerned. */
+ * Owns     *result stays with f and lives until f's last release or a take, as far as filch is
+ *          concerned. */
 FILCH_API int filch_future_result(filch_future *f, filch_deadline deadline, void **result);
+
+/* Waits like filch_future_result and moves the result out of f, once, to the caller: the value_dtor
+ * of f's options (submit.h) is not called for it, and from then on filch_future_result and another take
+ * return FILCH_ESTATE. Of several that take at the same time one gets it. A future without a value_dtor
+ * may be taken from just as well. What others have read before it, they must not use any more.
+ * Returns 0 with *result set, FILCH_ESTATE if it was taken, otherwise what filch_future_result returns.
+ * Blocks   as filch_future_result does.
+ * Owns     *result is the caller's. */
+FILCH_API FILCH_CHECK int filch_future_take(filch_future *f, filch_deadline deadline,
+                                            void **result);
 
 /* Waits like filch_future_result and fills in *error: code 0 if f finished well.
  * Returns 0 if f finished or failed, otherwise what filch_future_result returns. */
@@ -67,6 +79,18 @@ FILCH_API enum filch_state filch_future_state(const filch_future *f);
 FILCH_API bool filch_future_done(const filch_future *f); /* finished, failed or cancelled */
 FILCH_API bool filch_future_running(const filch_future *f);
 FILCH_API bool filch_future_cancelled(const filch_future *f);
+
+/* What a future is at one moment. */
+typedef struct filch_snapshot {
+    enum filch_state state;
+    void *result;      /* FINISHED: what it has set, NULL if that was taken; otherwise NULL */
+    filch_error error; /* FAILED: why; code 0 otherwise */
+} filch_snapshot;
+
+/* Fills in *s by one look: state, result and error belong together. Never waits, whoever calls.
+ * Returns 0.
+ * Owns     what s points to stays with f, as with filch_future_result and filch_future_error. */
+FILCH_API int filch_future_snapshot(const filch_future *f, filch_snapshot *s);
 
 /* Cancels f if it has not started, wakes its waiters and runs its callbacks in this thread.
  * Returns true if f is cancelled, now or before: its task never ran and never will. NULL: false. */
@@ -96,12 +120,30 @@ FILCH_API FILCH_CHECK int filch_future_add_done_callback_on(filch_future *f, fil
  * Returns 0 or FILCH_ENOMEM. */
 FILCH_API FILCH_CHECK int filch_promise_create(filch_future **out);
 
+/* Set size to sizeof and the rest to zero: every zero is a default. */
+typedef struct filch_promise_options {
+    size_t size;
+    void (*value_dtor)(void *value, void *dtor_arg); /* the promise owns its result */
+    void *dtor_arg;
+} filch_promise_options;
+
+/* filch_promise_create with options, which may be NULL.
+ * Returns 0, FILCH_ENOMEM, and FILCH_E2BIG or FILCH_EINVAL for options as filch_executor_create does.
+ * Owns     with value_dtor, a result is the promise's once filch_promise_set_result was called with it,
+ *          whatever that returns: value_dtor is called once for a result that is not NULL and is not
+ *          taken (filch_future_take), in the call itself if another outcome came first, otherwise when
+ *          the last reference goes. */
+FILCH_API FILCH_CHECK int filch_promise_create_with(filch_future **out,
+                                                    const filch_promise_options *options);
+
 /* PENDING -> RUNNING: from now on it can't be cancelled. Needed only where that matters.
  * Returns 1 go on, 0 it was cancelled, FILCH_ESTATE started before, or not a promise. */
 FILCH_API FILCH_CHECK int filch_promise_start(filch_future *f);
 
 /* Completes a promise, from PENDING or RUNNING; waiters wake and callbacks run in this thread.
- * Returns 0, or FILCH_ESTATE if it is over already (the first outcome stands) or is a task's. */
+ * Returns 0, or FILCH_ESTATE if it is over already (the first outcome stands) or is a task's.
+ * Owns     result is passed on; of a promise with a value_dtor it is the promise's, even if this returns
+ *          FILCH_ESTATE: then it is gone on return. */
 FILCH_API int filch_promise_set_result(filch_future *f, void *result);
 
 /* Fails a promise with a code other than 0. message may be NULL and is copied; should there be no

@@ -4,8 +4,8 @@
  *
  * Counters are kept by each worker for itself and added up when asked for. The trace is a ring for
  * each worker, on only when options.trace_events is set; when a ring is full, its events are dropped
- * and counted, so that tracing never waits. Names are given to functions, not to tasks, and cost a
- * task nothing.
+ * and counted, so that tracing never waits. A name that is given to a function costs its tasks nothing;
+ * one that is given to a task (filch_task_options) goes before it.
  *
  *     filch_trace_event e;
  *     int status = filch_executor_name_function(ex, parse, "parse");
@@ -37,6 +37,7 @@ typedef struct filch_executor_stats {
     uint64_t spares;        /* threads ever started to stand in for waiting workers */
     uint64_t trace_dropped; /* events that found their ring full */
     uint64_t memory_bytes;  /* taken from the allocator now */
+    uint64_t tombstones;    /* cancelled, and not yet taken out of the queue, now */
 } filch_executor_stats;
 
 /* Fills in *stats. Returns 0, FILCH_EINVAL if size is not set, FILCH_ENOTSUP for a rival. */
@@ -55,7 +56,9 @@ typedef struct filch_trace_event {
     uint32_t worker;
     uint32_t kind;     /* enum filch_trace_kind */
     filch_task_fn *fn; /* NULL for park and unpark */
-    const char *name;  /* of fn, or NULL: filch_executor_name_function */
+    const char
+        *name; /* start and end: the task's (filch_task_options), if it has one; otherwise fn's
+                          (filch_executor_name_function), or NULL */
 } filch_trace_event;
 
 /* "start", "end", "steal", "park", "unpark"; NULL for anything else. */

@@ -66,12 +66,27 @@ typedef struct filch_task_options {
     filch_deadline
         start_by;   /* not started by then it fails with FILCH_EEXPIRED; 0: FILCH_FOREVER */
     unsigned flags; /* enum filch_task_flags */
+    const char *name; /* of the task, for the trace (stats.h); not copied: it has to live as long as
+                         the executor and the future */
+    void (*value_dtor)(void *value, void *dtor_arg); /* the task owns what its function sets */
+    void (*arg_dtor)(void *arg, void *dtor_arg);     /* the task owns its argument */
+    void *dtor_arg;                                  /* for both */
 } filch_task_options;
 
 /* filch_submit with options; NULL options are all defaults. Returns as filch_submit, FILCH_E2BIG or
- * FILCH_EINVAL for options as filch_executor_create does (an unknown flag is one), and FILCH_ENOTSUP for a rival's executor with
- * a token or start_by.
- * Owns     the task takes a reference to the token. */
+ * FILCH_EINVAL for options as filch_executor_create does (an unknown flag is one), and FILCH_ENOTSUP
+ * for a rival's executor with a token, start_by or a dtor; a rival ignores name.
+ * Owns     the task takes a reference to the token.
+ *          With arg_dtor, arg (with copy_bytes the copy) is the task's once this has returned 0; if it
+ *          fails, arg is the caller's still. arg_dtor is called once, with nothing locked: when the
+ *          function has returned, before the outcome is told; for a task that is cancelled before it
+ *          starts, by whoever cancels it, before filch_future_cancel returns and before anybody is
+ *          told; for one that is dropped otherwise (start_by, its token, a broken executor, a shutdown
+ *          that cancels) by whoever drops it. In a forked child nothing of the parent's is dropped.
+ *          With value_dtor, the future owns its result until filch_future_take moves it out. value_dtor
+ *          is called once for a result that is not NULL and was not taken: when the last reference
+ *          goes; when the function returns, if there is no future or if it returns a failure although
+ *          it has set a result. */
 FILCH_API int filch_submit_with(filch_executor *ex, const filch_task_options *options,
                                 filch_task_fn *fn, void *arg, filch_future **future);
 

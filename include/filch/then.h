@@ -32,7 +32,9 @@ enum filch_then_flags {
 /* Makes *out: once f has finished, fn(f, arg) is run on ex, or where ex is NULL in the thread that
  * completes f, and *out is what it returns. Without FILCH_THEN_ALWAYS a failure or a cancellation of f
  * becomes *out's, and fn is not called. fn may be NULL: *out is what f is, or with FILCH_THEN_FLATTEN
- * what the future that f has for a result is; then f keeps that one's reference.
+ * what the future that f has for a result is; then f keeps that one's reference. Where *out is what
+ * another future is, and that one owns its result (value_dtor, submit.h), *out keeps it, and a take from
+ * either is a take from both.
  * If ex can't take it, *out fails with filch_submit's status; if f is released by everybody before it
  * is over, with FILCH_EABANDONED. If *out is cancelled, fn is not called; a record of some hundred bytes
  * stays with f until f is over.
