@@ -33,6 +33,7 @@
 #include "base/clock.h"
 #include "base/compiler.h"
 #include "base/futex.h"
+#include "future/error.h"
 #include "future/waiter.h"
 #include "sched/pool.h"
 
@@ -210,29 +211,27 @@ int fl_promise_cancel_started(filch_future *f)
     return 0;
 }
 
-/* Its last holder's: a result that nobody has taken goes with it. */
-static void free_result(filch_future *f)
+/* Its last holder's: what a failure has, or a result that nobody has taken, goes with it. */
+static void free_outcome(filch_future *f)
 {
     const struct fl_extra *extra = fl_extra_of(f);
-    uint32_t state;
+    uint32_t state = fl_load(&f->state, relaxed); /* settled by F5 F6 */
 
+    if (fl_unlikely((state & FL_PHASE) == FL_FAILED))
+        fl_failure_free(f->u.failure);
     if (fl_likely(extra == NULL))
         return;
+    if (extra->value_dtor != NULL && (state & (FL_PHASE | FL_TAKEN)) == FL_FINISHED &&
+        f->u.result != NULL)
+        extra->value_dtor(f->u.result, extra->dtor_arg); /* B4 */
     if (f->kind == FL_KIND_PROMISE)
         filch_future_release(((struct fl_promise_extra *)extra)->source);
-    if (extra->value_dtor == NULL)
-        return;
-    state = fl_load(&f->state, relaxed); /* settled by F5 F6 */
-    if ((state & (FL_PHASE | FL_TAKEN)) == FL_FINISHED && f->u.result != NULL)
-        extra->value_dtor(f->u.result, extra->dtor_arg); /* B4 */
 }
 
 static void free_future(filch_future *f)
 {
     fl_waiters_free(f);
-    free_result(f);
-    if (f->kind == FL_KIND_PROMISE && fl_future_phase(f) == FL_FAILED)
-        fl_free(f->u.message);
+    free_outcome(f);
     if (f->home != NULL)
         f->home->ops->free(f->home, f);
     else
@@ -327,11 +326,12 @@ static filch_error error_of(const filch_future *f, uint32_t state)
         error.domain = "promise";
     else
         error.domain = f->status < 0 ? "filch" : "task";
-    if (f->kind == FL_KIND_PROMISE && f->u.message != NULL)
-        error.message = f->u.message;
-    else
-        error.message =
-            f->status < 0 ? filch_strerror(f->status) : "the task returned its own error";
+    error.message = f->status < 0 ? filch_strerror(f->status) : "the task returned its own error";
+    if (f->u.failure != NULL) {
+        error.detail = f->u.failure->detail;
+        if (f->u.failure->message != NULL)
+            error.message = f->u.failure->message;
+    }
     return error;
 }
 

@@ -36,6 +36,7 @@ enum fl_future_kind {
     FL_KIND_OWN /* a task in the caller's memory: task.c */
 };
 
+struct fl_failure;
 struct fl_waiter;
 
 struct filch_future {
@@ -45,9 +46,9 @@ struct filch_future {
     fl_atomic(struct fl_waiter *) waiters; /* a stack, youngest first, then CLOSED for ever */
     filch_task_fn *fn;
     union {
-        void *arg;     /* until it runs */
-        void *result;  /* once FINISHED */
-        char *message; /* once FAILED: a promise's, from fl_malloc, or NULL */
+        void *arg;                  /* until it runs */
+        void *result;               /* once FINISHED */
+        struct fl_failure *failure; /* once FAILED: error.h; or NULL */
     } u;
     struct fl_home *home; /* NULL: a promise, from malloc */
     /* While RUNNING on a worker: the index from where on that worker's deque holds what this task
@@ -85,7 +86,7 @@ void fl_future_init(filch_future *f, const struct fl_task_ops *ops, struct fl_ho
 bool fl_future_claim(filch_future *f);
 
 /* The claimer's: decides the outcome by what the task returned, and tells everyone. value is the
- * result, or if status is not 0 the message that the future will free, or NULL. The caller holds a
+ * result, or if status is not 0 the struct fl_failure that the future will free, or NULL. The caller holds a
  * reference of its own throughout. */
 void fl_future_finish(filch_future *f, int status, void *value);
 
@@ -105,6 +106,9 @@ int fl_promise_move(filch_future *f, uint32_t to);
 
 /* A promise that was started by the caller ends as cancelled all the same. 0 or FILCH_ESTATE. */
 int fl_promise_cancel_started(filch_future *f);
+
+/* A promise fails with a code and what goes with it, which this takes over; or NULL. 0 or FILCH_ESTATE. */
+int fl_promise_fail(filch_future *f, int code, struct fl_failure *failure);
 
 /* A promise fails as from has, domain and all. 0 or FILCH_ESTATE. */
 int fl_promise_fail_as(filch_future *f, filch_future *from);

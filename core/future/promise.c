@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "base/atomic.h"
 #include "base/options.h"
+#include "future/error.h"
 #include "future/future.h"
 
 #include <string.h>
@@ -102,23 +103,37 @@ int filch_promise_set_result(filch_future *f, void *result)
     return settle(f, 0, result);
 }
 
-static char *copy_text(const char *text)
-{
-    size_t n = strlen(text) + 1;
-    char *copy = fl_malloc(n);
-
-    if (copy != NULL)
-        memcpy(copy, text, n);
-    return copy;
-}
-
-int filch_promise_set_error(filch_future *f, int code, const char *message)
+static int set_error(filch_future *f, int code, const char *message, void *detail,
+                     void (*detail_dtor)(void *detail))
 {
     if (f == NULL || code == 0)
         return FILCH_EINVAL;
     if (f->kind != FL_KIND_PROMISE || fl_promise_move(f, FL_SETTLING) != 1)
         return FILCH_ESTATE;
-    return settle(f, code, message != NULL ? copy_text(message) : NULL);
+    return settle(f, code, fl_failure_create(message, detail, detail_dtor));
+}
+
+int filch_promise_set_error(filch_future *f, int code, const char *message)
+{
+    return set_error(f, code, message, NULL, NULL);
+}
+
+int filch_promise_set_error_with(filch_future *f, int code, const char *message, void *detail,
+                                 void (*detail_dtor)(void *detail))
+{
+    int status = set_error(f, code, message, detail, detail_dtor);
+
+    if (status != 0 && detail != NULL && detail_dtor != NULL)
+        detail_dtor(detail);
+    return status;
+}
+
+int fl_promise_fail(filch_future *f, int code, struct fl_failure *failure)
+{
+    if (fl_promise_move(f, FL_SETTLING) == 1)
+        return settle(f, code, failure);
+    fl_failure_free(failure);
+    return FILCH_ESTATE;
 }
 
 int fl_promise_fail_as(filch_future *f, filch_future *from)
@@ -129,7 +144,7 @@ int fl_promise_fail_as(filch_future *f, filch_future *from)
         return filch_promise_set_error(f, FILCH_ECANCELED, filch_strerror(FILCH_ECANCELED));
     if (fl_promise_move(f, FL_SETTLING) != 1)
         return FILCH_ESTATE;
-    return settle_with(f, error.code, copy_text(error.message),
+    return settle_with(f, error.code, fl_failure_create(error.message, NULL, NULL),
                        strcmp(error.domain, "promise") != 0 ? FL_ALIKE : 0);
 }
 

@@ -22,6 +22,8 @@
 
 #include "base/clock.h"
 #include "base/compiler.h"
+#include "future/error.h"
+#include "future/running.h"
 #include "future/token.h"
 
 #include <string.h>
@@ -130,40 +132,42 @@ static int refusal(filch_future *f)
     return extra->start_by != FILCH_FOREVER && fl_now() >= extra->start_by ? FILCH_EEXPIRED : 0;
 }
 
-static int call(struct fl_worker *w, filch_future *f, void **result)
+/* *failure is what goes with a status that is not 0, the caller's; or NULL. */
+static int call(struct fl_worker *w, filch_future *f, void **result, struct fl_failure **failure)
 {
     filch_task_fn *fn = f->fn;
     void *arg = argument_of(f);
     struct extra *extra = extra_of(f);
-    void *before = fl_token_begin(extra != NULL ? extra->token : NULL);
+    struct fl_running running;
     int status;
 
     fl_worker_trace_named(w, FILCH_TRACE_START, fn, name_of(f));
+    fl_running_begin(&running, extra != NULL ? extra->token : NULL);
     status = fn(arg, result);
+    *failure = fl_running_end(&running, status);
     fl_worker_trace_named(w, FILCH_TRACE_END, fn, name_of(f));
-    fl_token_end(before);
     fl_count(&w->count.executed);
     free_argument(f, arg);
     return status;
 }
 
-static int call_claimed(struct fl_worker *w, filch_future *f, void **result)
+static int call_claimed(struct fl_worker *w, filch_future *f, void **result,
+                        struct fl_failure **failure)
 {
     fl_store(&f->floor, fl_deque_bottom(&w->deque), relaxed); /* settled by R1 */
     fl_store(&f->runner, (uint16_t)(w->index + 1), release);  /* R1 */
-    return call(w, f, result);
+    return call(w, f, result, failure);
 }
 
 static void run_claimed(struct fl_worker *w, filch_future *f)
 {
+    struct fl_failure *failure;
     void *result = NULL;
-    int status = call_claimed(w, f, &result);
+    int status = call_claimed(w, f, &result, &failure);
 
-    if (fl_unlikely(status != 0)) {
+    if (fl_unlikely(status != 0))
         free_value(f, result);
-        result = NULL;
-    }
-    fl_future_finish(f, status, result);
+    fl_future_finish(f, status, fl_likely(status == 0) ? result : failure);
 }
 
 static void refuse(filch_future *f, int status)
@@ -215,14 +219,16 @@ static filch_task_fn *fn_of_future(const struct fl_task *task)
 static void run_plain(struct fl_task *task)
 {
     filch_future *f = future_of(task);
+    struct fl_failure *failure;
     void *result = NULL;
 
     if (refusal(f) != 0) {
         task->ops->drop(task, FILCH_ECANCELED);
         return;
     }
-    call(fl_worker_self(), f, &result);
+    call(fl_worker_self(), f, &result, &failure);
     free_value(f, result);
+    fl_failure_free(failure);
     free_block(f);
 }
 
@@ -239,11 +245,13 @@ static void drop_plain(struct fl_task *task, int status)
 static void run_own(struct fl_task *task)
 {
     filch_future *f = future_of(task);
+    struct fl_failure *failure;
     void *result = NULL;
     int status;
 
     fl_future_claim(f);
-    status = call_claimed(fl_worker_self(), f, &result);
+    status = call_claimed(fl_worker_self(), f, &result, &failure);
+    fl_failure_free(failure); /* there is nobody to ask for it */
     fl_future_finish_own(f, status == 0 ? FL_FINISHED : FL_FAILED, status,
                          status == 0 ? result : NULL);
 }

@@ -17,7 +17,7 @@
 #include "base/alloc.h"
 #include "base/compiler.h"
 #include "future/forward.h"
-#include "future/token.h"
+#include "future/running.h"
 #include "future/waiter.h"
 #include "sched/executor.h"
 #include "sched/task.h"
@@ -130,13 +130,19 @@ static void settle(struct continuation *c, int status, void *result)
 /* f is over, and the function is to be called here. */
 static void call(struct continuation *c, filch_future *f)
 {
+    struct fl_running running;
+    struct fl_failure *failure;
     void *result = NULL;
     int status;
 
     if (filch_promise_start(c->out) != 1)
         return; /* it was cancelled */
+    fl_running_begin(&running, NULL);
     status = c->fn(f, c->arg, &result);
-    if (status > 0)
+    failure = fl_running_end(&running, status);
+    if (failure != NULL)
+        fl_promise_fail(c->out, status, failure);
+    else if (status > 0)
         filch_promise_set_error(c->out, status, "the continuation returned its own error");
     else
         settle(c, status, result);
@@ -156,10 +162,8 @@ static void end_task(struct continuation *c)
 static void run_task(struct fl_task *task)
 {
     struct continuation *c = continuation_of(task);
-    void *before = fl_token_begin(NULL); /* a waiting task may run this, and has one of its own */
 
     call(c, c->before);
-    fl_token_end(before);
     end_task(c);
 }
 

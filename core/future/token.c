@@ -77,20 +77,6 @@ bool filch_token_is_cancelled(const filch_token *t)
     return false;
 }
 
-void *fl_token_begin(filch_token *t)
-{
-    struct fl_self *self = fl_self();
-    void *before = self->token;
-
-    self->token = t;
-    return before;
-}
-
-void fl_token_end(void *before)
-{
-    fl_self()->token = before;
-}
-
 filch_token *fl_token_current(void)
 {
     return fl_self()->token;

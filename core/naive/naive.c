@@ -10,6 +10,8 @@
  * Orders  N1  release  refs  sub acq_rel <-> N1    what each holder did before the home goes */
 #include "naive/naive.h"
 
+#include "future/running.h"
+
 #include <errno.h>
 #include <pthread.h>
 #include <stdalign.h>
@@ -137,12 +139,16 @@ static uint64_t this_thread(void)
 void fl_naive_run(filch_future *f)
 {
     if (fl_future_claim(f)) {
+        struct fl_running running;
+        struct fl_failure *failure;
         void *result = NULL;
 
         /* own word of the running thread: nobody else asks whether it is this one. */
         fl_store(&f->floor, this_thread(), relaxed);
+        fl_running_begin(&running, NULL);
         int status = f->fn(f->u.arg, &result);
-        fl_future_finish(f, status, result);
+        failure = fl_running_end(&running, status);
+        fl_future_finish(f, status, status == 0 ? result : failure);
     }
     filch_future_release(f);
 }

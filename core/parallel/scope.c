@@ -21,6 +21,7 @@
 #include "base/forked.h"
 #include "base/futex.h"
 #include "base/options.h"
+#include "future/running.h"
 #include "future/token.h"
 #include "future/wait.h"
 #include "sched/executor.h"
@@ -94,8 +95,8 @@ static void skip(filch_scope *s)
 static void run_child(struct fl_task *task)
 {
     struct child *c = child_of(task);
+    struct fl_running running;
     void *result = NULL;
-    void *before;
     int status;
 
     if (filch_token_is_cancelled(c->scope->token)) {
@@ -103,9 +104,9 @@ static void run_child(struct fl_task *task)
         end_child(c);
         return;
     }
-    before = fl_token_begin(c->scope->token);
+    fl_running_begin(&running, c->scope->token);
     status = c->fn(c->arg, &result);
-    fl_token_end(before);
+    fl_failure_free(fl_running_end(&running, status));
     if (status != 0)
         count_failure(c->scope, status);
     else

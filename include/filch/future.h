@@ -34,7 +34,7 @@ typedef struct filch_error {
     int code;            /* 0: it did not fail */
     const char *domain;  /* "filch", "task" or "promise"; NULL if it did not fail */
     const char *message; /* never NULL */
-    void *detail;        /* NULL for now */
+    void *detail;        /* what filch_fail or filch_promise_set_error_with was given, or NULL */
 } filch_error;
 
 /* Takes a further reference. Returns f; NULL gives NULL. */
@@ -150,6 +150,13 @@ FILCH_API int filch_promise_set_result(filch_future *f, void *result);
  * memory for the copy, the code stands without it.
  * Returns 0, FILCH_EINVAL for code 0, or FILCH_ESTATE as above. */
 FILCH_API int filch_promise_set_error(filch_future *f, int code, const char *message);
+
+/* ... with a detail, which belongs to the promise from now on, whatever this returns: detail_dtor, if it
+ * is not NULL, is called once for a detail that is not NULL: when the last reference goes, or in this
+ * call, if there is no memory to keep it or the promise does not fail by it.
+ * Returns as filch_promise_set_error. */
+FILCH_API int filch_promise_set_error_with(filch_future *f, int code, const char *message,
+                                           void *detail, void (*detail_dtor)(void *detail));
 
 #ifdef __cplusplus
 }

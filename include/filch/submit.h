@@ -23,6 +23,21 @@ extern "C" {
  * A negative return, a status handed on, fails the future with that status. */
 typedef int filch_task_fn(void *arg, void **result);
 
+/* In a task's function, or a continuation's: says why it fails, as
+ *
+ *     return filch_fail(ENOENT, "no such file", NULL, NULL);
+ *
+ * filch_future_error gives message, which is copied, and detail. Both count if the function then returns
+ * code, and the last call counts. They belong to the future; detail_dtor, if it is not NULL, is called
+ * once for a detail that is not NULL: when the last reference goes, or as soon as nobody can ask for it:
+ * there is no future, another failure was given or another status returned, or there is no memory, and
+ * then code stands alone. A failure that is passed on (filch_then, filch_all) takes code, domain and
+ * message with it; the detail stays with the first future. Of a scope's task or a map's call the code
+ * alone is kept.
+ * Returns code; FILCH_EINVAL for 0. Outside of a function it does nothing but to call detail_dtor. */
+FILCH_API int filch_fail(int code, const char *message, void *detail,
+                         void (*detail_dtor)(void *detail));
+
 /* Queues fn(arg). future may be NULL: then no outcome is kept.
  * Returns 0, or with nothing queued
  *     FILCH_EINVAL      ex or fn is NULL

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * running.h: what a thread keeps of the function that it runs for a task or a continuation. A function
+ * that waits may have others run on top of it: each has its own, on the stack. */
+#ifndef FL_FUTURE_RUNNING_H
+#define FL_FUTURE_RUNNING_H
+
+#include <filch/scope.h>
+
+#include "base/compiler.h"
+#include "base/thread.h"
+#include "future/error.h"
+
+struct fl_running {
+    struct fl_self *self;
+    struct fl_running *below;
+    void *token_below;
+    struct fl_failure *failure; /* what filch_fail was given last, for code */
+    int code;
+};
+
+/* Around the function: t, or NULL, is its token. */
+static inline void fl_running_begin(struct fl_running *r, filch_token *t)
+{
+    struct fl_self *self = fl_self();
+
+    r->self = self;
+    r->below = self->running;
+    r->token_below = self->token;
+    r->failure = NULL;
+    self->running = r;
+    self->token = t;
+}
+
+/* It has returned status. Returns what goes with that, the caller's from now on; or NULL. */
+static inline struct fl_failure *fl_running_end(const struct fl_running *r, int status)
+{
+    r->self->running = r->below;
+    r->self->token = r->token_below;
+    if (fl_likely(r->failure == NULL) || r->code == status)
+        return r->failure;
+    fl_failure_free(r->failure);
+    return NULL;
+}
+
+#endif /* FL_FUTURE_RUNNING_H */
