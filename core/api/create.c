@@ -49,7 +49,8 @@ int filch_executor_create(filch_executor **out, const filch_options *options)
 /* More than a function, an argument and how to pass it. */
 static bool needs_more(const filch_task_options *o)
 {
-    return o->token != NULL || o->start_by != 0 || o->value_dtor != NULL || o->arg_dtor != NULL;
+    return o->token != NULL || o->start_by != 0 || o->value_dtor != NULL || o->arg_dtor != NULL ||
+           o->context != NULL;
 }
 
 int filch_submit_with(filch_executor *ex, const filch_task_options *options, filch_task_fn *fn,

@@ -17,6 +17,7 @@ struct fl_self {
     uint32_t lane;          /* where this thread last submitted from outside: a hint */
     uint32_t nohelp;        /* depth of filch_nohelp_begin */
     void *token;            /* the filch_token of the task that runs, or NULL */
+    void *context;          /* ... and its filch_context, or NULL */
     void *running;          /* the struct fl_running of the function that runs, or NULL */
     uint32_t telling;       /* futures that this thread is in the middle of telling: waiter.c */
     void *untold;           /* ... and those that wait until it is done, oldest first */

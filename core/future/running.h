@@ -15,21 +15,24 @@ struct fl_running {
     struct fl_self *self;
     struct fl_running *below;
     void *token_below;
+    void *context_below;
     struct fl_failure *failure; /* what filch_fail was given last, for code */
     int code;
 };
 
-/* Around the function: t, or NULL, is its token. */
-static inline void fl_running_begin(struct fl_running *r, filch_token *t)
+/* Around the function: t, or NULL, is its token, c, or NULL, its context. */
+static inline void fl_running_begin(struct fl_running *r, filch_token *t, filch_context *c)
 {
     struct fl_self *self = fl_self();
 
     r->self = self;
     r->below = self->running;
     r->token_below = self->token;
+    r->context_below = self->context;
     r->failure = NULL;
     self->running = r;
     self->token = t;
+    self->context = c;
 }
 
 /* It has returned status. Returns what goes with that, the caller's from now on; or NULL. */
@@ -37,6 +40,7 @@ static inline struct fl_failure *fl_running_end(const struct fl_running *r, int 
 {
     r->self->running = r->below;
     r->self->token = r->token_below;
+    r->self->context = r->context_below;
     if (fl_likely(r->failure == NULL) || r->code == status)
         return r->failure;
     fl_failure_free(r->failure);

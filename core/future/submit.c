@@ -22,6 +22,7 @@
 
 #include "base/clock.h"
 #include "base/compiler.h"
+#include "future/context.h"
 #include "future/error.h"
 #include "future/running.h"
 #include "future/token.h"
@@ -46,6 +47,7 @@ struct extra {
     filch_token *token;
     filch_deadline start_by;
     void (*arg_dtor)(void *arg, void *dtor_arg);
+    filch_context *context; /* goes when the argument does */
     bool nowake; /* it was queued without waking anybody */
 };
 
@@ -86,8 +88,11 @@ static void free_argument(filch_future *f, void *arg)
 {
     const struct extra *extra = extra_of(f);
 
-    if (fl_unlikely(extra != NULL) && extra->arg_dtor != NULL)
-        extra->arg_dtor(arg, extra->base.dtor_arg);
+    if (fl_unlikely(extra != NULL)) {
+        if (extra->arg_dtor != NULL)
+            extra->arg_dtor(arg, extra->base.dtor_arg);
+        fl_context_release(extra->context);
+    }
     if (f->kind == FL_KIND_COPY_FAR) {
         struct far_copy *copy = (struct far_copy *)arg - 1;
 
@@ -142,7 +147,10 @@ static int call(struct fl_worker *w, filch_future *f, void **result, struct fl_f
     int status;
 
     fl_worker_trace_named(w, FILCH_TRACE_START, fn, name_of(f));
-    fl_running_begin(&running, extra != NULL ? extra->token : NULL);
+    if (fl_likely(extra == NULL))
+        fl_running_begin(&running, NULL, NULL);
+    else
+        fl_running_begin(&running, extra->token, extra->context);
     status = fn(arg, result);
     *failure = fl_running_end(&running, status);
     fl_worker_trace_named(w, FILCH_TRACE_END, fn, name_of(f));
@@ -312,6 +320,63 @@ static filch_future *fill(struct fl_pool *p, void *block, enum fl_future_kind ki
     return f;
 }
 
+/* In a block of 128; a context that the caller has retained. */
+static void fill_extra(filch_future *f, const filch_task_options *options, filch_context *context)
+{
+    f->has_extra = 1;
+    *extra_of(f) = (struct extra){
+        .base = {options->name, options->value_dtor, options->dtor_arg},
+        .token = filch_token_retain(options->token),
+        .start_by = options->start_by != 0 ? options->start_by : FILCH_FOREVER,
+        .arg_dtor = options->arg_dtor,
+        .context = context,
+        .nowake = (options->flags & FILCH_NOWAKE) != 0,
+    };
+}
+
+/* The options of a task that has none but its submitter's context. */
+static const filch_task_options no_options = {.size = sizeof no_options};
+
+/* A task with more than a function and an argument, in a block of 128. It takes over copy, or NULL. The
+ * context is kept, by a function of the user's, before the push begins. */
+static int submit_more(struct fl_pool *p, const filch_task_options *options, filch_task_fn *fn,
+                       void *arg, struct far_copy *copy, filch_future **future)
+{
+    filch_context *context = options->context != NULL ? options->context : fl_self()->context;
+    struct fl_push at;
+    struct fl_task *task;
+    filch_future *f;
+    int status;
+
+    fl_context_retain(context);
+    status = fl_push_begin(&at, p, 1);
+    if (status != 0)
+        goto release_context;
+    f = fl_slab_alloc(at.slab, FL_BLOCK_128);
+    if (f == NULL) {
+        fl_push_abort(&at);
+        status = FILCH_ENOMEM;
+        goto release_context;
+    }
+    fill(p, f, copy != NULL ? FL_KIND_COPY_FAR : FL_KIND_TASK, fn,
+         copy != NULL ? (void *)copy : arg, future != NULL);
+    fill_extra(f, options, context);
+    task = &f->task;
+    if (future != NULL)
+        *future = f;
+    if ((options->flags & FILCH_NOWAKE) != 0)
+        fl_push_end_nowake(&at, &task, 1);
+    else
+        fl_push_end(&at, &task, 1);
+    return 0;
+
+release_context:
+    fl_context_release(context);
+    if (copy != NULL)
+        fl_heap_free(&p->home.heap, copy, copy->bytes, alignof(max_align_t));
+    return status;
+}
+
 int fl_pool_submit(struct fl_pool *p, filch_task_fn *fn, void *arg, filch_future **future)
 {
     struct fl_push at;
@@ -321,6 +386,10 @@ int fl_pool_submit(struct fl_pool *p, filch_task_fn *fn, void *arg, filch_future
 
     if (status != 0)
         return status;
+    if (fl_unlikely(at.self->context != NULL)) {
+        fl_push_abort(&at);
+        return submit_more(p, &no_options, fn, arg, NULL, future);
+    }
     f = fl_slab_alloc(at.slab, FL_BLOCK_64);
     if (f == NULL) {
         fl_push_abort(&at);
@@ -379,6 +448,14 @@ int fl_pool_submit_copy(struct fl_pool *p, filch_task_fn *fn, const void *arg, s
     status = fl_push_begin(&at, p, 1);
     if (status != 0)
         goto free_copy;
+    if (fl_unlikely(at.self->context != NULL)) {
+        fl_push_abort(&at);
+        if (near)
+            copy = copy_far(p, arg, len);
+        if (copy == NULL)
+            return FILCH_ENOMEM;
+        return submit_more(p, &no_options, fn, NULL, copy, future);
+    }
     f = fl_slab_alloc(at.slab, near ? FL_BLOCK_128 : FL_BLOCK_64);
     if (f == NULL) {
         fl_push_abort(&at);
@@ -403,54 +480,20 @@ int fl_pool_submit_with(struct fl_pool *p, const filch_task_options *options, fi
                         void *arg, filch_future **future)
 {
     struct far_copy *copy = NULL;
-    struct fl_push at;
-    struct fl_task *task;
-    filch_future *f = NULL;
-    int status;
 
     if (options->copy_bytes != 0) {
         copy = copy_far(p, arg, options->copy_bytes);
         if (copy == NULL)
             return FILCH_ENOMEM;
     }
-    status = fl_push_begin(&at, p, 1);
-    if (status == 0) {
-        f = fl_slab_alloc(at.slab, FL_BLOCK_128);
-        if (f == NULL) {
-            fl_push_abort(&at);
-            status = FILCH_ENOMEM;
-        }
-    }
-    if (status != 0) {
-        if (copy != NULL)
-            fl_heap_free(&p->home.heap, copy, copy->bytes, alignof(max_align_t));
-        return status;
-    }
-    task = &fill(p, f, copy != NULL ? FL_KIND_COPY_FAR : FL_KIND_TASK, fn,
-                 copy != NULL ? (void *)copy : arg, future != NULL)
-                ->task;
-    f->has_extra = 1;
-    *extra_of(f) = (struct extra){
-        .base = {options->name, options->value_dtor, options->dtor_arg},
-        .token = filch_token_retain(options->token),
-        .start_by = options->start_by != 0 ? options->start_by : FILCH_FOREVER,
-        .arg_dtor = options->arg_dtor,
-        .nowake = (options->flags & FILCH_NOWAKE) != 0,
-    };
-    if (future != NULL)
-        *future = f;
-    if ((options->flags & FILCH_NOWAKE) != 0)
-        fl_push_end_nowake(&at, &task, 1);
-    else
-        fl_push_end(&at, &task, 1);
-    return 0;
+    return submit_more(p, options, fn, arg, copy, future);
 }
 
 /* All blocks, or none. */
-static int alloc_all(struct fl_push *at, struct fl_task *tasks[], size_t n)
+static int alloc_all(struct fl_push *at, struct fl_task *tasks[], size_t n, bool with_extra)
 {
     for (size_t i = 0; i < n; i++) {
-        tasks[i] = fl_slab_alloc(at->slab, FL_BLOCK_64);
+        tasks[i] = fl_slab_alloc(at->slab, with_extra ? FL_BLOCK_128 : FL_BLOCK_64);
         if (tasks[i] == NULL) {
             while (i-- > 0)
                 fl_slab_free(at->slab, tasks[i]);
@@ -468,6 +511,7 @@ int fl_pool_submit_batch(struct fl_pool *p, filch_task_fn *fn, void *const args[
     };
     struct fl_task *few[FEW];
     struct fl_task **tasks = few;
+    filch_context *context = fl_self()->context;
     struct fl_push at;
     int status;
 
@@ -480,9 +524,11 @@ int fl_pool_submit_batch(struct fl_pool *p, filch_task_fn *fn, void *const args[
         if (tasks == NULL)
             return FILCH_ENOMEM;
     }
+    for (size_t i = 0; i < n && context != NULL; i++)
+        fl_context_retain(context);
     status = fl_push_begin(&at, p, n);
     if (status == 0) {
-        status = alloc_all(&at, tasks, n);
+        status = alloc_all(&at, tasks, n, context != NULL);
         if (status != 0)
             fl_push_abort(&at);
     }
@@ -491,12 +537,16 @@ int fl_pool_submit_batch(struct fl_pool *p, filch_task_fn *fn, void *const args[
             filch_future *f =
                 fill(p, tasks[i], FL_KIND_TASK, fn, args != NULL ? args[i] : NULL, futures != NULL);
 
+            if (fl_unlikely(context != NULL))
+                fill_extra(f, &no_options, context);
             tasks[i] = &f->task;
             if (futures != NULL)
                 futures[i] = f;
         }
         fl_push_end(&at, tasks, n);
     }
+    for (size_t i = 0; i < n && context != NULL && status != 0; i++)
+        fl_context_release(context);
     if (tasks != few)
         fl_free(tasks);
     return status;

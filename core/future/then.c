@@ -16,6 +16,7 @@
 
 #include "base/alloc.h"
 #include "base/compiler.h"
+#include "future/context.h"
 #include "future/forward.h"
 #include "future/running.h"
 #include "future/waiter.h"
@@ -30,6 +31,7 @@ struct continuation {
     filch_executor *ex;
     filch_then_fn *fn;
     void *arg;
+    filch_context *context;
     unsigned flags;
     bool is_told;
 };
@@ -137,7 +139,7 @@ static void call(struct continuation *c, filch_future *f)
 
     if (filch_promise_start(c->out) != 1)
         return; /* it was cancelled */
-    fl_running_begin(&running, NULL);
+    fl_running_begin(&running, NULL, c->context);
     status = c->fn(f, c->arg, &result);
     failure = fl_running_end(&running, status);
     if (failure != NULL)
@@ -223,6 +225,7 @@ static void continuation_free(struct fl_listener *l)
     if (!c->is_told)
         fl_forward_status(c->out, FILCH_EABANDONED);
     filch_future_release(c->out);
+    fl_context_release(c->context);
     fl_free(c);
 }
 
@@ -256,6 +259,7 @@ int filch_then(filch_future *f, filch_executor *ex, unsigned flags, filch_then_f
     c->ex = ex;
     c->fn = fn;
     c->arg = arg;
+    c->context = fl_context_retain(filch_context_current());
     c->flags = flags;
     c->is_told = false;
     status = listen(f, &c->listener);

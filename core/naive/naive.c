@@ -145,7 +145,7 @@ void fl_naive_run(filch_future *f)
 
         /* own word of the running thread: nobody else asks whether it is this one. */
         fl_store(&f->floor, this_thread(), relaxed);
-        fl_running_begin(&running, NULL);
+        fl_running_begin(&running, NULL, NULL);
         int status = f->fn(f->u.arg, &result);
         failure = fl_running_end(&running, status);
         fl_future_finish(f, status, status == 0 ? result : failure);

@@ -21,6 +21,7 @@
 #include "base/forked.h"
 #include "base/futex.h"
 #include "base/options.h"
+#include "future/context.h"
 #include "future/running.h"
 #include "future/token.h"
 #include "future/wait.h"
@@ -48,6 +49,7 @@ struct child {
     filch_scope *scope;
     filch_task_fn *fn;
     void *arg;
+    filch_context *context;
 };
 
 static struct child *child_of(const struct fl_task *task)
@@ -67,6 +69,7 @@ static void end_child(struct child *c)
 {
     filch_scope *s = c->scope;
 
+    fl_context_release(c->context);
     fl_free(c);
     leave(s);
 }
@@ -104,7 +107,7 @@ static void run_child(struct fl_task *task)
         end_child(c);
         return;
     }
-    fl_running_begin(&running, c->scope->token);
+    fl_running_begin(&running, c->scope->token, c->context);
     status = c->fn(c->arg, &result);
     fl_failure_free(fl_running_end(&running, status));
     if (status != 0)
@@ -197,11 +200,12 @@ int filch_scope_spawn(filch_scope *s, filch_task_fn *fn, void *arg)
     c = fl_malloc(sizeof *c);
     if (c == NULL)
         return FILCH_ENOMEM;
-    *c = (struct child){{&child_ops}, s, fn, arg};
+    *c = (struct child){{&child_ops}, s, fn, arg, fl_context_retain(filch_context_current())};
     fl_add(&s->left, 1, relaxed); /* count: the caller is counted itself */
     status = fl_executor_submit_task(s->ex, &c->task);
     if (status != 0) {
         fl_sub(&s->left, 1, relaxed); /* count: likewise */
+        fl_context_release(c->context);
         fl_free(c);
     }
     return status;

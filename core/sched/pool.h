@@ -147,7 +147,8 @@ void fl_worker_free(struct fl_worker *w);
 int fl_worker_start(struct fl_worker *w);
 void fl_pool_break(struct fl_pool *p); /* a start hook has failed */
 bool fl_pool_is_broken(const struct fl_pool *p);
-struct fl_worker *fl_worker_self(void); /* the calling thread's, or NULL */
+struct fl_worker *fl_worker_self(void);                     /* the calling thread's, or NULL */
+struct fl_worker *fl_worker_of(const struct fl_self *self); /* likewise, its self being known */
 
 static inline struct fl_worker *fl_worker_at(struct fl_pool *p, unsigned i)
 {
@@ -176,6 +177,7 @@ void fl_idle_meet(struct fl_pool *p); /* orders the caller among those who annou
 /* push.c */
 struct fl_push {
     struct fl_pool *pool;
+    struct fl_self *self;     /* the caller's */
     struct fl_worker *worker; /* NULL: by a lane */
     struct fl_lane *lane;
     struct fl_deque *deque;

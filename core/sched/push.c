@@ -121,10 +121,12 @@ static int refusal(uint32_t mode)
 
 int fl_push_begin(struct fl_push *at, struct fl_pool *p, size_t n)
 {
-    struct fl_worker *w = fl_worker_self();
+    struct fl_self *self = fl_self();
+    struct fl_worker *w = fl_worker_of(self);
     int status;
 
     at->pool = p;
+    at->self = self;
     if (w != NULL && w->pool == p) {
         at->worker = w;
         at->lane = NULL;

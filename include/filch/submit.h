@@ -60,6 +60,21 @@ FILCH_API int filch_submit_copy(filch_executor *ex, filch_task_fn *fn, const voi
 FILCH_API int filch_submit_batch(filch_executor *ex, filch_task_fn *fn, void *const args[],
                                  size_t n, filch_future *futures[]);
 
+/* What goes with a task to the tasks that it submits: a trace's span, a request, a user. It stands in a
+ * struct of the user's own, and is current while a function runs that has it; what is submitted meanwhile
+ * (each form of submit, filch_then, filch_map, filch_scope_spawn) inherits it. retain is called once for
+ * each task or continuation that is made with it, by whoever makes it; release once for each that is
+ * over, by any thread, before its outcome is told or in the canceller, with nothing locked; for a
+ * continuation when it is freed. Either may be NULL. */
+typedef struct filch_context filch_context;
+struct filch_context {
+    void (*retain)(filch_context *context);
+    void (*release)(filch_context *context);
+};
+
+/* The calling function's context; NULL if it has none, and outside of one. */
+FILCH_API filch_context *filch_context_current(void);
+
 /* Says "stop" to the tasks that look at it: scope.h. */
 typedef struct filch_token filch_token;
 
@@ -86,12 +101,15 @@ typedef struct filch_task_options {
     void (*value_dtor)(void *value, void *dtor_arg); /* the task owns what its function sets */
     void (*arg_dtor)(void *arg, void *dtor_arg);     /* the task owns its argument */
     void *dtor_arg;                                  /* for both */
+    filch_context
+        *context; /* current while the function runs; NULL: the submitter's, if it has one */
 } filch_task_options;
 
 /* filch_submit with options; NULL options are all defaults. Returns as filch_submit, FILCH_E2BIG or
  * FILCH_EINVAL for options as filch_executor_create does (an unknown flag is one), and FILCH_ENOTSUP
- * for a rival's executor with a token, start_by or a dtor; a rival ignores name.
- * Owns     the task takes a reference to the token.
+ * for a rival's executor with a token, start_by, a dtor or a context; a rival ignores name, and inherits
+ * nothing.
+ * Owns     the task takes a reference to the token, and to the context.
  *          With arg_dtor, arg (with copy_bytes the copy) is the task's once this has returned 0; if it
  *          fails, arg is the caller's still. arg_dtor is called once, with nothing locked: when the
  *          function has returned, before the outcome is told; for a task that is cancelled before it

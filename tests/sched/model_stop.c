@@ -55,9 +55,14 @@ struct fl_self *fl_self(void)
     return &selves[model_self];
 }
 
+struct fl_worker *fl_worker_of(const struct fl_self *self)
+{
+    return self->worker;
+}
+
 struct fl_worker *fl_worker_self(void)
 {
-    return fl_self()->worker;
+    return fl_worker_of(fl_self());
 }
 
 int64_t fl_now(void)
