@@ -123,8 +123,6 @@ static struct combination *combination_create(filch_future *const *futures, size
 {
     struct combination *c;
 
-    if (n > PTRDIFF_MAX / (2 * sizeof c->input[0]))
-        return NULL;
     c = fl_malloc(sizeof *c + n * sizeof c->input[0]);
     if (c == NULL)
         return NULL;
@@ -162,6 +160,8 @@ static int combine(filch_future *const *futures, size_t n, enum mode mode, filch
 
     if (out == NULL || (futures == NULL && n != 0))
         return FILCH_EINVAL;
+    if (n > PTRDIFF_MAX / (2 * sizeof c->input[0]))
+        return FILCH_ENOMEM; /* before any is looked at: there may be no such array */
     for (size_t i = 0; i < n; i++) {
         if (futures[i] == NULL)
             return FILCH_EINVAL;

@@ -107,12 +107,12 @@ int filch_as_completed(filch_completion **out, filch_future *const *futures, siz
 
     if (out == NULL || (futures == NULL && n != 0))
         return FILCH_EINVAL;
+    if (n > UINT32_MAX / 2)
+        return FILCH_ENOMEM; /* before any is looked at: there may be no such array */
     for (size_t i = 0; i < n; i++) {
         if (futures[i] == NULL)
             return FILCH_EINVAL;
     }
-    if (n > UINT32_MAX / 2)
-        return FILCH_ENOMEM;
     status = fl_await_objection(futures, n);
     if (status != 0)
         return status;

@@ -31,6 +31,8 @@ int filch_submit_batch(filch_executor *ex, filch_task_fn *fn, void *const args[]
 {
     if (ex == NULL || fn == NULL)
         return FILCH_EINVAL;
+    if (n > PTRDIFF_MAX / sizeof futures[0])
+        return FILCH_ENOMEM; /* no memory holds that many */
     return ex->ops->submit_batch(ex, fn, args, n, futures);
 }
 
