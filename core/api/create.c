@@ -15,7 +15,9 @@ static int check(const filch_options *o)
 
     if (o->workers > FILCH_MAX_WORKERS || o->max_spares > FILCH_MAX_SPARES ||
         (o->flags & ~known) != 0 || (unsigned)o->help > FILCH_HELP_NONE ||
-        o->stack_size > PTRDIFF_MAX || o->trace_events > UINT32_MAX / 4)
+        o->stack_size > PTRDIFF_MAX || o->min_workers > FILCH_MAX_WORKERS ||
+        (o->workers != 0 && o->min_workers > o->workers) || o->idle_timeout_ns < 0 ||
+        o->trace_events > UINT32_MAX / 4)
         return FILCH_EINVAL;
     if (o->allocator != NULL && (o->allocator->alloc == NULL || o->allocator->free == NULL))
         return FILCH_EINVAL;

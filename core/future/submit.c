@@ -151,7 +151,9 @@ static int call(struct fl_worker *w, filch_future *f, void **result, struct fl_f
         fl_running_begin(&running, NULL, NULL);
     else
         fl_running_begin(&running, extra->token, extra->context);
+    fl_worker_is_busy(w, 1);
     status = fn(arg, result);
+    fl_worker_is_busy(w, -1);
     *failure = fl_running_end(&running, status);
     fl_worker_trace_named(w, FILCH_TRACE_END, fn, name_of(f));
     fl_count(&w->count.executed);

@@ -20,6 +20,11 @@
  *             one stays a sleeper, so a worker that ends wakes all that still sleep
  *         I6  whoever has chosen a sleeper owes it the wake: a thread that is stopped for ever between
  *             the two is counted on by everybody else, until some other wake on this word comes
+ *         I7  a push that finds nobody idle starts a thread where one is lacking; that one begins as a
+ *             searcher, so that it too looks behind itself when it leaves with work
+ *         I8  who has slept too long leaves as a sleeper, in the same word in which it would have been
+ *             chosen, and looks at every source when its slot is one more that lacks a thread: so a
+ *             push either chooses somebody else, or finds the slot vacant, or is found
  * Orders  N1  notify    idle   look <- N3 N4      after a push, whose bottom was stored to be looked
  *                                                 at (deque.c, D1)
  *         N2  notify    idle   seq_cst -> N5      a token
@@ -30,6 +35,7 @@
  *         N7  meet      idle   acq_rel <- N6      everybody who stops looking for work, and everybody
  *                                                 who waits for that, moves this word: the later of
  *                                                 two sees what the earlier did before
+ *         N8  notify    vacant look <- spare.c's E10    after N1, which found nobody
  * Why a push may go unannounced while somebody searches: the pusher stored bottom and then read idle
  * before that searcher's N3 or N4, so in the single order of looks the searcher's look at bottom
  * comes after the push and finds it. */
@@ -56,15 +62,62 @@ static uint32_t tokens(uint32_t idle)
     return idle / TOKEN;
 }
 
+static bool is_between_tasks(struct fl_pool *p)
+{
+    for (unsigned i = 0; i < p->n_workers; i++) {
+        struct fl_worker *w = fl_worker_at(p, i);
+
+        if (w != fl_self()->worker && fl_load(&w->life, relaxed) == FL_ACTIVE && /* hint */
+            fl_load(&w->busy, relaxed) == 0)                                     /* hint */
+            return true;
+    }
+    return false;
+}
+
+/* A worker that has told the end of its task is not idle yet, but will be before a thread could
+ * start. True: somebody is. */
+static bool await_idle(struct fl_pool *p)
+{
+    int64_t until = 0;
+
+    while (is_between_tasks(p)) {
+        int64_t now;
+
+        fl_thread_yield();
+        if (fl_load(&p->idle, relaxed) != 0) /* hint: it is looked at again */
+            return true;
+        now = p->spin_ns > 0 ? fl_now() : 0;
+        if (until == 0)
+            until = now + p->spin_ns;
+        if (now >= until)
+            return false;
+    }
+    return false;
+}
+
 void fl_idle_notify(struct fl_pool *p)
 {
     uint32_t idle = fl_look(&p->idle); /* N1 */
+    bool has_waited = false;
 
-    do {
-        if (searchers(idle) != 0 || sleepers(idle) == 0)
+    for (;;) {
+        if (searchers(idle) != 0)
             return;
-    } while (!fl_cas_weak(&p->idle, &idle, idle - SLEEPER + SEARCHER + TOKEN, seq_cst,
-                          seq_cst)); /* N2, on failure N1 */
+        if (sleepers(idle) != 0) {
+            if (fl_cas_weak(&p->idle, &idle, idle - SLEEPER + SEARCHER + TOKEN, seq_cst,
+                            seq_cst)) /* N2, on failure N1 */
+                break;
+            continue;
+        }
+        if (fl_likely(fl_look(&p->vacant) == 0)) /* N8 */
+            return;
+        if (has_waited || !await_idle(p)) {
+            fl_slot_fill(p); /* I7 */
+            return;
+        }
+        has_waited = true;
+        idle = fl_look(&p->idle); /* N1 */
+    }
     fl_futex_wake(&p->idle, 1);
 }
 
@@ -125,16 +178,34 @@ static void renounce(struct fl_pool *p, bool to_search)
         !fl_cas_weak(&p->idle, &idle, next, acquire, relaxed)); /* N5; hint: the next decides */
 }
 
-static void sleep_until_chosen(struct fl_pool *p)
+/* When the worker has slept for so long that it may end. */
+static filch_deadline bedtime(const struct fl_worker *w)
 {
+    const struct fl_pool *p = w->pool;
+
+    if (fl_likely(p->idle_timeout_ns == 0) || w->index < p->min_workers)
+        return INT64_MAX;
+    return fl_saturating_add(fl_now(), p->idle_timeout_ns);
+}
+
+/* False: it has slept for too long, and is no sleeper any more. */
+static bool sleep_until_chosen(struct fl_worker *w)
+{
+    struct fl_pool *p = w->pool;
+    filch_deadline until = bedtime(w);
     uint32_t idle = fl_load(&p->idle, relaxed); /* hint: the CAS decides */
+    bool is_late = false;
 
     for (;;) {
-        if (tokens(idle) == 0) {
-            fl_futex_wait(&p->idle, idle, INT64_MAX);
+        if (tokens(idle) != 0) {
+            if (fl_cas_weak(&p->idle, &idle, idle - TOKEN, acquire, relaxed)) /* N5; hint */
+                return true;
+        } else if (is_late) {
+            if (fl_cas_weak(&p->idle, &idle, idle - SLEEPER, acq_rel, relaxed)) /* N7; hint */
+                return false;
+        } else {
+            is_late = fl_futex_wait(&p->idle, idle, until) == FILCH_ETIMEDOUT;
             idle = fl_load(&p->idle, relaxed); /* hint: the CAS decides */
-        } else if (fl_cas_weak(&p->idle, &idle, idle - TOKEN, acquire, relaxed)) { /* N5; hint */
-            return;
         }
     }
 }
@@ -167,10 +238,9 @@ static struct fl_task *search(struct fl_worker *w)
     }
 }
 
-struct fl_task *fl_idle(struct fl_worker *w)
+static struct fl_task *idle_until_work(struct fl_worker *w, bool searching)
 {
     struct fl_pool *p = w->pool;
-    bool searching = begin_search(p);
 
     for (;;) {
         struct fl_task *task = searching ? search(w) : NULL;
@@ -192,10 +262,25 @@ struct fl_task *fl_idle(struct fl_worker *w)
         } else {
             fl_count(&w->count.parks);
             fl_worker_trace(w, FILCH_TRACE_PARK, NULL);
-            sleep_until_chosen(p);
+            searching = sleep_until_chosen(w);
             fl_count(&w->count.wakes);
             fl_worker_trace(w, FILCH_TRACE_UNPARK, NULL);
+            if (!searching && fl_slot_may_end(w))
+                return NULL;
+            if (!searching)
+                continue;
         }
         searching = true;
     }
+}
+
+struct fl_task *fl_idle(struct fl_worker *w)
+{
+    return idle_until_work(w, begin_search(w->pool));
+}
+
+struct fl_task *fl_idle_arrive(struct fl_worker *w)
+{
+    fl_add(&w->pool->idle, SEARCHER, relaxed); /* count: it is the leaving that orders */
+    return idle_until_work(w, true);
 }

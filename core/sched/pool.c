@@ -55,6 +55,8 @@ struct fl_worker *fl_worker_create(struct fl_pool *p, unsigned index)
     w->random = fl_random_seed((uint64_t)(uintptr_t)w + index);
     fl_slab_open(&w->slab, heap);
     fl_init(&w->life, FL_EMPTY);
+    fl_init(&w->busy, 0);
+    w->lazy = p->min_workers < p->n_workers;
     if (fl_deque_open(&w->deque, heap) != 0)
         goto free_worker;
     if (p->trace_events != 0 &&
@@ -85,10 +87,18 @@ int fl_worker_start(struct fl_worker *w)
     struct fl_thread_options options = {p->stack_size, (p->flags & FILCH_KEEP_SIGNALS) != 0};
     int status;
 
+    w->before = w->thread;
+    w->has_before = w->has_thread;
+    w->has_thread = true;
     fl_add(&p->threads, 1, relaxed); /* count: the starter is alive itself, or is create */
     status = fl_thread_start(&w->thread, fl_worker_main, w, &options);
-    if (status != 0)
+    if (status != 0) {
         fl_sub(&p->threads, 1, relaxed); /* count */
+        w->thread = w->before;
+        w->has_thread = w->has_before;
+        w->has_before = false;
+        w->fresh = false;
+    }
     return status;
 }
 
@@ -172,6 +182,7 @@ int fl_pool_create(struct fl_pool **out, const filch_options *o, const struct fl
     unsigned budget = fl_cpus_budget();
     unsigned workers = o->workers != 0 ? o->workers : budget;
     unsigned spares = o->max_spares != 0 ? o->max_spares : FL_MAX_SPARES;
+    unsigned at_once;
     struct fl_heap heap;
     struct fl_pool *p;
     unsigned started = 0;
@@ -179,6 +190,9 @@ int fl_pool_create(struct fl_pool **out, const filch_options *o, const struct fl
 
     if (workers > FILCH_MAX_WORKERS)
         workers = FILCH_MAX_WORKERS; /* a machine larger than we count */
+    if (o->min_workers > workers)
+        return FILCH_EINVAL;
+    at_once = o->min_workers != 0 ? o->min_workers : workers;
     fl_heap_open(&heap, o->allocator);
     p = fl_heap_zalloc(&heap, pool_bytes(workers + spares), alignof(struct fl_pool));
     if (p == NULL)
@@ -187,6 +201,8 @@ int fl_pool_create(struct fl_pool **out, const filch_options *o, const struct fl
     p->home.ops = home_ops;
     p->n_workers = workers;
     p->n_slots = workers + spares;
+    p->min_workers = at_once;
+    p->idle_timeout_ns = o->idle_timeout_ns;
     p->max_searchers = o->max_searchers != 0 ? o->max_searchers : (workers + 1) / 2;
     if (p->max_searchers > workers)
         p->max_searchers = workers;
@@ -216,7 +232,8 @@ int fl_pool_create(struct fl_pool **out, const filch_options *o, const struct fl
         fl_init(&p->worker[i], w);
     }
     fl_init(&p->top_slot, workers);
-    for (; started < workers; started++) {
+    fl_init(&p->vacant, (int32_t)(workers - at_once));
+    for (; started < at_once; started++) {
         struct fl_worker *w = fl_worker_at(p, started);
 
         fl_store(&w->life, FL_ACTIVE, relaxed); /* own word: nobody knows the pool yet */
@@ -228,7 +245,9 @@ int fl_pool_create(struct fl_pool **out, const filch_options *o, const struct fl
     }
     if (status != 0 && (started == 0 || (o->flags & FILCH_BEST_EFFORT_THREADS) == 0))
         goto stop_threads;
-    p->n_started = started;
+    p->n_started = at_once < workers ? workers : started;
+    if (at_once < workers)
+        fl_add(&p->vacant, (int32_t)(at_once - started), seq_cst); /* spare.c's E10 */
     *out = p;
     return 0;
 

@@ -6,7 +6,7 @@
  * Words   mode      bits, only ever set: see enum fl_mode; stop.c
  *         idle      who searches, who sleeps: idle.c
  *         worker[]  a slot is filled once, by CAS, and stays; the first n_workers by create, the rest
- *                   by spare.c
+ *                   by spare.c, where it is also said when a slot has a thread
  *         lane[]    filled once, by CAS, in order: push.c
  *         the others: the file that is named beside them */
 #ifndef FL_SCHED_POOL_H
@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "base/atomic.h"
+#include "base/compiler.h"
 #include "base/counters.h"
 #include "base/futex.h"
 #include "base/slab.h"
@@ -48,22 +49,31 @@ enum fl_mode {
 enum fl_life {
     FL_EMPTY,  /* a slot without a thread */
     FL_ACTIVE, /* a thread that works, searches, sleeps or waits for a future */
-    FL_DORMANT /* a spare that nobody needs now */
+    FL_DORMANT /* a thread that nobody needs now */
 };
 
 struct fl_worker {
     /* Set before it starts. */
     struct fl_pool *pool;
     uint32_t index;
-    struct fl_thread thread;
+    bool lazy;             /* the pool's, which is short of threads at times: busy is counted */
     struct fl_ring *trace; /* NULL: not traced */
+
+    /* Of whoever has moved life from EMPTY, and then of the thread: spare.c. */
+    struct fl_thread thread;
+    struct fl_thread before; /* the slot's last thread: the next one joins it */
+    bool has_thread;         /* running, or over and not joined */
+    bool has_before;
+    bool fresh; /* started for what is queued */
 
     /* The worker's own. */
     uint64_t random;
     uint32_t turn;
     uint32_t lane_turn;
-    uint32_t nested; /* tasks on its stack that wait for the one above */
-    bool unhooked;   /* its start hook failed */
+    uint32_t nested;          /* tasks on its stack that wait for the one above */
+    bool unhooked;            /* its start hook failed */
+    bool retires;             /* it has slept for too long, and ends */
+    fl_atomic(uint32_t) busy; /* of a lazy pool: functions under way, or a thread that starts */
     struct fl_slab slab;
     struct {
         fl_counter pushed;   /* tasks put on its own deque */
@@ -100,6 +110,8 @@ struct fl_pool {
     unsigned n_workers;
     unsigned n_slots;   /* workers and spares */
     unsigned n_started; /* n_workers, or fewer if that was asked for; create's, not the workers' */
+    unsigned min_workers;    /* the slots below it have a thread from the start to the end */
+    int64_t idle_timeout_ns; /* those above it that sleep so long end; 0: none does */
     unsigned max_searchers;
     enum filch_help help;
     int64_t spin_ns;
@@ -116,6 +128,7 @@ struct fl_pool {
     /* Seldom written. */
     alignas(FL_LINE_PAIR) fl_atomic(uint32_t) mode;
     fl_atomic(uint32_t) top_slot; /* 1 + the highest slot ever filled: spare.c */
+    fl_atomic(int32_t) vacant;    /* workers' slots without a thread: spare.c */
     fl_atomic(struct fl_lane *) lane[FL_MAX_LANES];
     fl_atomic(struct fl_table *) names;
     struct fl_lock names_lock;
@@ -155,6 +168,13 @@ static inline struct fl_worker *fl_worker_at(struct fl_pool *p, unsigned i)
     return fl_load(&p->worker[i], acquire); /* P2 (spare.c) */
 }
 
+/* A function begins, or has returned: whoever looks for somebody idle may wait for the latter. */
+static inline void fl_worker_is_busy(struct fl_worker *w, int change)
+{
+    if (fl_unlikely(w->lazy))
+        fl_store(&w->busy, fl_load(&w->busy, relaxed) + (uint32_t)change, relaxed); /* own word */
+}
+
 /* worker.c */
 void *fl_worker_main(void *worker);
 void fl_worker_run(struct fl_worker *w, struct fl_task *task); /* taken from a queue */
@@ -169,8 +189,9 @@ struct fl_task *fl_take_any(struct fl_pool *p); /* by a thread that is no worker
 bool fl_work_is_visible(struct fl_pool *p);
 
 /* idle.c */
-struct fl_task *fl_idle(struct fl_worker *w); /* NULL: the worker has to end */
-void fl_idle_notify(struct fl_pool *p); /* after a push and a look, by whoever knows of them */
+struct fl_task *fl_idle(struct fl_worker *w);        /* NULL: the worker has to end */
+struct fl_task *fl_idle_arrive(struct fl_worker *w); /* likewise; for a thread that is fresh */
+void fl_idle_notify(struct fl_pool *p);              /* after a push and a look, by whoever knows of them */
 void fl_idle_wake_all(struct fl_pool *p);
 void fl_idle_meet(struct fl_pool *p); /* orders the caller among those who announce */
 
@@ -204,6 +225,9 @@ void fl_block_end(struct fl_pool *p);
 bool fl_spare_retire(struct fl_worker *w); /* true: slept as a dormant spare */
 void fl_spare_wake(struct fl_worker *w);
 void fl_spare_wake_all(struct fl_pool *p);
+void fl_slot_fill(struct fl_pool *p);      /* a thread for a worker's slot that has none */
+bool fl_slot_may_end(struct fl_worker *w); /* it has slept for too long: true if nobody needs it */
+void fl_slot_vacate(struct fl_worker *w);  /* its thread ends, and the pool goes on */
 
 /* stop.c */
 bool fl_is_quiet(struct fl_pool *p);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * spare.c: threads that stand in for workers that wait.
+ * spare.c: threads that come and go: stand-ins for workers that wait, and workers that are started when
+ * there is work for them and end when there has been none for long.
  *
  * A worker that goes to sleep in a wait for a future takes a thread away from the pool. So before it
  * sleeps it brings a spare in: one too many from before, a dormant one, or a new one; and when it
@@ -8,20 +9,33 @@
  * workers that could run a task are never fewer than asked for, as long as the system gives threads
  * and max_spares allows. A spare is a worker like any other, with a deque that others steal from.
  *
+ * A worker's slot above min_workers has no thread until a push finds nobody idle (idle.c, I7), and none
+ * any more after it has slept for idle_timeout_ns; so has a spare's that was dormant for so long. What
+ * belongs to the slot, deque, slab and counters, stays, and the next thread goes on with it.
+ *
  * Words   debt       spares too many: raised by whoever wakes from a wait, taken by a spare that goes
  *                    dormant or by a waiter that can use it; only taken while > 0
  *         life       of a slot: EMPTY -> ACTIVE by whoever starts its thread, and back if that
  *                    fails; ACTIVE -> DORMANT by the spare; DORMANT -> ACTIVE by whoever needs it,
- *                    or by whoever ends the pool
+ *                    by whoever ends the pool, or by itself when its time is up; ACTIVE -> EMPTY by a
+ *                    thread that ends while the pool goes on
+ *         vacant     workers' slots that are EMPTY: counted down after one is filled, up after one is
+ *                    left, so for moments it says one too many or too few
  *         worker[i]  NULL, then a worker for ever
  *         top_slot   1 + the highest slot filled; only grows
  * Always  E1  a dormant spare has left nothing behind unannounced: it notifies before it sleeps
  *         E2  whoever got a stand-in gives one back as debt, and nobody else: debt never says more than
  *             there are
  *         E3  a spare that goes dormant as the pool ends sees FL_EXIT, or is seen dormant and woken
+ *         E4  a thread that ends touches nothing of its slot's after E8; the next one joins it first of
+ *             all, or else whoever ends the pool does
+ *         E5  threads are started by who has the pool held: a worker, or the holder of a lane. A pool has a
+ *             thread until it ends, since min_workers is at least 1
+ *         E6  a thread that can't be started leaves its slot vacant: the next push that finds nobody
+ *             idle tries again
  * Orders  P1  fill    worker[i]  CAS acq_rel -> P2        a worker before it is found
  *         P2  find    worker[i]  acquire <- P1
- *         E1  start   life       CAS acq_rel <- E8
+ *         E1  start   life       CAS acq_rel <- E8 E11
  *         E2  grow    top_slot   CAS seq_cst -> E3 steal.c's T2   before the slot's first push
  *         E3  scan    top_slot   look <- E2
  *         E4  sleep   life       look -> E5 E9            then mode is looked at
@@ -30,7 +44,10 @@
  *         E7  awake   life       acquire <- E5
  *         E8  fail    life       release -> E1            a slot is whole again before another try
  *         E9  miss    life       look <- E4               whoever sets FL_EXIT first and then finds it
- *                                                         awake is found out at E6 */
+ *                                                         awake is found out at E6
+ *         E10 vacate  vacant     add seq_cst -> idle.c's N8   then every source is looked at
+ *         E11 leave   life       release -> E1            all that its thread did in a slot */
+#include "base/clock.h"
 #include "base/compiler.h"
 #include "sched/pool.h"
 
@@ -103,6 +120,46 @@ static enum outcome activate(struct fl_pool *p, unsigned i)
     return CAME;
 }
 
+void fl_slot_fill(struct fl_pool *p)
+{
+    for (unsigned i = 0; i < p->n_workers; i++) {
+        struct fl_worker *w = fl_worker_at(p, i);
+        uint32_t life = FL_EMPTY;
+
+        if (fl_load(&w->life, relaxed) != FL_EMPTY ||              /* hint: the CAS decides */
+            !fl_cas(&w->life, &life, FL_ACTIVE, acq_rel, relaxed)) /* E1; hint: try another */
+            continue;
+        fl_sub(&p->vacant, 1, relaxed); /* count: it is the adding that orders */
+        w->fresh = true;
+        fl_store(&w->busy, 1, relaxed); /* own word, until the thread has it */
+        if (fl_worker_start(w) != 0) {
+            fl_store(&w->life, FL_EMPTY, release); /* E8 */
+            fl_add(&p->vacant, 1, seq_cst);        /* E10 */
+        }
+        return;
+    }
+}
+
+bool fl_slot_may_end(struct fl_worker *w)
+{
+    w->retires = w->index < w->pool->n_workers || take_debt(w->pool);
+    return w->retires;
+}
+
+void fl_slot_vacate(struct fl_worker *w)
+{
+    struct fl_pool *p = w->pool;
+    bool is_spare = w->index >= p->n_workers;
+
+    w->retires = false;
+    fl_store(&w->life, FL_EMPTY, release); /* E11 */
+    if (is_spare)
+        return;
+    fl_add(&p->vacant, 1, seq_cst); /* E10 */
+    if (fl_work_is_visible(p))
+        fl_idle_notify(p);
+}
+
 bool fl_block_begin(struct fl_pool *p)
 {
     if (take_debt(p))
@@ -121,20 +178,34 @@ void fl_block_end(struct fl_pool *p)
     fl_add(&p->debt, 1, relaxed); /* count: nothing goes with it */
 }
 
+/* Sleeps until it is needed, or has slept for too long: then it is awake on its own account. */
+static void lie_dormant(struct fl_worker *w)
+{
+    struct fl_pool *p = w->pool;
+    filch_deadline until =
+        p->idle_timeout_ns != 0 ? fl_saturating_add(fl_now(), p->idle_timeout_ns) : INT64_MAX;
+    uint32_t life = FL_DORMANT;
+
+    while (fl_load(&w->life, acquire) == FL_DORMANT) { /* E7 */
+        if (fl_futex_wait(&w->life, FL_DORMANT, until) == FILCH_ETIMEDOUT)
+            w->retires = fl_cas(&w->life, &life, FL_ACTIVE, seq_cst, acquire); /* E5, or E7 */
+    }
+}
+
 bool fl_spare_retire(struct fl_worker *w)
 {
     struct fl_pool *p = w->pool;
 
     if (fl_likely(fl_load(&p->debt, relaxed) <= 0) || !take_debt(p)) /* hint: take_debt decides */
         return false;
-    fl_idle_notify(p); /* its deque may hold what only it knew of */
+    if (fl_work_is_visible(p))
+        fl_idle_notify(p); /* its deque may hold what only it knew of */
     fl_idle_meet(p);
     fl_stop_poll(p);
     fl_store_look(&w->life, FL_DORMANT);    /* E4 */
     if ((fl_look(&p->mode) & FL_EXIT) != 0) /* E6 */
         fl_spare_wake(w);
-    while (fl_load(&w->life, acquire) == FL_DORMANT) /* E7 */
-        fl_futex_wait(&w->life, FL_DORMANT, INT64_MAX);
+    lie_dormant(w);
     return true;
 }
 

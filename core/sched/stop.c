@@ -26,7 +26,7 @@
  * Orders  X1  end       mode           or seq_cst -> X2 spare.c's E6 push.c's H3
  *         X2  look      mode           look <- X1
  *         X3  seen      quiet_seen     CAS release -> X5     the quiet before it is told
- *         X4  gone      threads        sub acq_rel -> X6     all a worker did before it is gone
+ *         X4  gone      threads        CAS acq_rel -> X6     all a worker did before it is gone
  *         X5  await     quiet_seen     acquire <- X3
  *         X6  await     threads        acquire <- X4
  *         X7  drop      ended_outside  add release -> X8     a dropped task before its count
@@ -146,10 +146,14 @@ void fl_stop_poll(struct fl_pool *p)
 void fl_worker_gone(struct fl_worker *w)
 {
     struct fl_pool *p = w->pool;
-    bool orphan =
-        (fl_load(&p->mode, relaxed) & FL_ORPHAN) != 0; /* settled by X2: set before FL_EXIT */
+    uint32_t n = fl_load(&p->threads, acquire); /* X6 */
+    bool orphan;
 
-    if (fl_sub(&p->threads, 1, acq_rel) != 1) /* X4 */
+    /* Whoever finds itself the last has seen all that the others did, and one of them saw FL_EXIT. */
+    do {
+        orphan = (fl_load(&p->mode, relaxed) & FL_ORPHAN) != 0;       /* settled by X6, if n is 1 */
+    } while (!fl_cas_weak(&p->threads, &n, n - 1, acq_rel, acquire)); /* X4, on failure X6 */
+    if (n != 1)
         return;
     if (!orphan) {
         fl_futex_wake(&p->threads, INT_MAX);
@@ -160,7 +164,7 @@ void fl_worker_gone(struct fl_worker *w)
 
         if (other == w)
             fl_thread_detach(&w->thread);
-        else if (other != NULL && fl_load(&other->life, relaxed) != FL_EMPTY) /* settled by X4 */
+        else if (other != NULL && other->has_thread) /* settled by X4 */
             fl_thread_join(&other->thread);
     }
     fl_pool_release(p);
@@ -173,7 +177,7 @@ static void join_all(struct fl_pool *p)
     for (uint32_t i = 0; i < p->n_slots && !p->joined; i++) {
         struct fl_worker *w = fl_worker_at(p, i);
 
-        if (w != NULL && fl_load(&w->life, relaxed) != FL_EMPTY) /* settled by X6 */
+        if (w != NULL && w->has_thread) /* settled by X6 */
             fl_thread_join(&w->thread);
     }
     p->joined = true;

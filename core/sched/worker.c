@@ -62,6 +62,14 @@ static struct fl_task *next_task(struct fl_worker *w)
     return task;
 }
 
+/* NULL: the worker has to end. */
+static struct fl_task *find_task(struct fl_worker *w)
+{
+    struct fl_task *task = next_task(w);
+
+    return task != NULL ? task : fl_idle(w);
+}
+
 static void start_hook(struct fl_worker *w)
 {
     struct fl_pool *p = w->pool;
@@ -76,29 +84,33 @@ void *fl_worker_main(void *worker)
 {
     struct fl_worker *w = worker;
     struct fl_pool *p = w->pool;
+    struct fl_task *task;
     char name[16];
 
+    if (fl_unlikely(w->has_before)) {
+        fl_thread_join(&w->before);
+        w->has_before = false;
+    }
     fl_self()->worker = w;
     fl_stack_begin();
     snprintf(name, sizeof name, "%.8s-w%u", p->name, w->index % 100000);
     fl_thread_name(name);
     start_hook(w);
-    for (;;) {
-        struct fl_task *task = next_task(w);
-
-        if (task == NULL)
-            task = fl_idle(w);
-        if (task == NULL)
-            break;
+    fl_store(&w->busy, 0, relaxed); /* own word */
+    task = w->fresh ? fl_idle_arrive(w) : find_task(w);
+    w->fresh = false;
+    for (; task != NULL; task = find_task(w)) {
         fl_worker_run(w, task);
         if (fl_unlikely(fl_forked(&p->home.forked)))
             return NULL; /* the task forked, and this is the child: it has no pool */
-        if (w->index >= p->n_workers)
-            fl_spare_retire(w);
+        if (w->index >= p->n_workers && fl_spare_retire(w) && w->retires)
+            break;
     }
     if (!w->unhooked && p->on_thread_stop != NULL)
         p->on_thread_stop(p->hook_arg);
     fl_self()->worker = NULL;
+    if (w->retires)
+        fl_slot_vacate(w);
     fl_worker_gone(w);
     return NULL;
 }

@@ -66,9 +66,15 @@ typedef struct filch_options {
     void *hook_arg;
     const filch_allocator *allocator; /* NULL: the system's; copied */
     size_t trace_events;              /* a ring of that many events for each worker; 0: none */
+    unsigned min_workers;             /* started at once, the others when nobody is idle; 0: all */
+    int64_t idle_timeout_ns; /* workers above these, and spares, that sleep so long end; 0: never */
 } filch_options;
 
-/* Makes an executor and starts its workers. options may be NULL: all defaults.
+/* Makes an executor and starts its workers, or the first min_workers of them. Of the others one is
+ * started by each submit that finds no worker idle or about to be; if the system gives it no thread,
+ * that is no error: the task waits for the workers there are, and the next such submit tries again.
+ * Each thread calls on_thread_start first and on_thread_stop last, also one that takes the place of
+ * another that has ended. options may be NULL: all defaults.
  * Returns 0 with *out set, or
  *     FILCH_EINVAL    an option out of range, or size not set
  *     FILCH_E2BIG     options of a later version that ask for what this one does not know

@@ -60,6 +60,30 @@ void fl_worker_trace(struct fl_worker *w, uint32_t kind, filch_task_fn *fn)
     (void)w, (void)kind, (void)fn;
 }
 
+int64_t fl_saturating_add(int64_t a, int64_t b)
+{
+    return a + b;
+}
+
+static struct fl_self self;
+
+struct fl_self *fl_self(void)
+{
+    return &self;
+}
+
+/* Every slot has a thread, and none ends before the pool does. */
+void fl_slot_fill(struct fl_pool *p)
+{
+    (void)p;
+}
+
+bool fl_slot_may_end(struct fl_worker *w)
+{
+    (void)w;
+    return false;
+}
+
 void fl_stop_poll(struct fl_pool *p)
 {
     (void)p;
