@@ -193,6 +193,19 @@ static unsigned workers(const filch_executor *ex)
     return pool_of(ex)->n_started;
 }
 
+static int set_active(filch_executor *ex, unsigned n)
+{
+    struct fl_pool *p;
+    int status = usable(ex, &p);
+
+    return status != 0 ? status : fl_pool_set_active(p, n);
+}
+
+static unsigned active(const filch_executor *ex)
+{
+    return fl_pool_active(pool_of(ex));
+}
+
 static const char *broken(const filch_executor *ex)
 {
     return fl_pool_is_broken(pool_of(ex)) ? "a worker's on_thread_start returned an error" : NULL;
@@ -238,6 +251,8 @@ static const struct fl_executor_ops ops = {
     .stats = stats,
     .trace_next = trace_next,
     .name_function = name_function,
+    .set_active = set_active,
+    .active = active,
 };
 
 int fl_front_create(filch_executor **out, const filch_options *options)

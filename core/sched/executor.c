@@ -68,6 +68,20 @@ unsigned filch_executor_workers(const filch_executor *ex)
     return ex != NULL ? ex->ops->workers(ex) : 0;
 }
 
+int filch_executor_set_active(filch_executor *ex, unsigned n)
+{
+    if (ex == NULL || n == 0)
+        return FILCH_EINVAL;
+    return ex->ops->set_active != NULL ? ex->ops->set_active(ex, n) : FILCH_ENOTSUP;
+}
+
+unsigned filch_executor_active(const filch_executor *ex)
+{
+    if (ex == NULL)
+        return 0;
+    return ex->ops->active != NULL ? ex->ops->active(ex) : ex->ops->workers(ex);
+}
+
 const char *filch_executor_broken(const filch_executor *ex)
 {
     return ex != NULL ? ex->ops->broken(ex) : NULL;

@@ -36,6 +36,8 @@ struct fl_executor_ops {
     int (*stats)(filch_executor *ex, filch_executor_stats *stats);                 /* NULL: none */
     int (*trace_next)(filch_executor *ex, filch_trace_event *event);               /* NULL: none */
     int (*name_function)(filch_executor *ex, filch_task_fn *fn, const char *name); /* NULL: none */
+    int (*set_active)(filch_executor *ex, unsigned n);                             /* NULL: not */
+    unsigned (*active)(const filch_executor *ex); /* NULL: all workers */
 };
 
 struct filch_executor {

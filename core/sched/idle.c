@@ -25,6 +25,7 @@
  *         I8  who has slept too long leaves as a sleeper, in the same word in which it would have been
  *             chosen, and looks at every source when its slot is one more that lacks a thread: so a
  *             push either chooses somebody else, or finds the slot vacant, or is found
+ *         I9  a surplus worker that is chosen leaves the search as with work, so that somebody else looks
  * Orders  N1  notify    idle   look <- N3 N4      after a push, whose bottom was stored to be looked
  *                                                 at (deque.c, D1)
  *         N2  notify    idle   seq_cst -> N5      a token
@@ -178,21 +179,11 @@ static void renounce(struct fl_pool *p, bool to_search)
         !fl_cas_weak(&p->idle, &idle, next, acquire, relaxed)); /* N5; hint: the next decides */
 }
 
-/* When the worker has slept for so long that it may end. */
-static filch_deadline bedtime(const struct fl_worker *w)
-{
-    const struct fl_pool *p = w->pool;
-
-    if (fl_likely(p->idle_timeout_ns == 0) || w->index < p->min_workers)
-        return INT64_MAX;
-    return fl_saturating_add(fl_now(), p->idle_timeout_ns);
-}
-
 /* False: it has slept for too long, and is no sleeper any more. */
 static bool sleep_until_chosen(struct fl_worker *w)
 {
     struct fl_pool *p = w->pool;
-    filch_deadline until = bedtime(w);
+    filch_deadline until = fl_worker_bedtime(w);
     uint32_t idle = fl_load(&p->idle, relaxed); /* hint: the CAS decides */
     bool is_late = false;
 
@@ -265,10 +256,18 @@ static struct fl_task *idle_until_work(struct fl_worker *w, bool searching)
             searching = sleep_until_chosen(w);
             fl_count(&w->count.wakes);
             fl_worker_trace(w, FILCH_TRACE_UNPARK, NULL);
-            if (!searching && fl_slot_may_end(w))
-                return NULL;
-            if (!searching)
+            if (!searching) {
+                if (fl_slot_may_end(w))
+                    return NULL;
                 continue;
+            }
+            if (fl_worker_may_be_surplus(w)) {
+                found(p); /* I9 */
+                if (fl_spare_retire(w) && w->retires)
+                    return NULL;
+                searching = begin_search(p);
+                continue;
+            }
         }
         searching = true;
     }

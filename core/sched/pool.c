@@ -52,6 +52,7 @@ struct fl_worker *fl_worker_create(struct fl_pool *p, unsigned index)
         return NULL;
     w->pool = p;
     w->index = index;
+    w->rank = index;
     w->random = fl_random_seed((uint64_t)(uintptr_t)w + index);
     fl_slab_open(&w->slab, heap);
     fl_init(&w->life, FL_EMPTY);
@@ -202,6 +203,7 @@ int fl_pool_create(struct fl_pool **out, const filch_options *o, const struct fl
     p->n_workers = workers;
     p->n_slots = workers + spares;
     p->min_workers = at_once;
+    fl_init(&p->active, workers);
     p->idle_timeout_ns = o->idle_timeout_ns;
     p->max_searchers = o->max_searchers != 0 ? o->max_searchers : (workers + 1) / 2;
     if (p->max_searchers > workers)

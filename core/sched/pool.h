@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "base/atomic.h"
+#include "base/clock.h"
 #include "base/compiler.h"
 #include "base/counters.h"
 #include "base/futex.h"
@@ -47,9 +48,10 @@ enum fl_mode {
 };
 
 enum fl_life {
-    FL_EMPTY,  /* a slot without a thread */
-    FL_ACTIVE, /* a thread that works, searches, sleeps or waits for a future */
-    FL_DORMANT /* a thread that nobody needs now */
+    FL_EMPTY,   /* a slot without a thread */
+    FL_ACTIVE,  /* a thread that works, searches, sleeps or waits for a future */
+    FL_DORMANT, /* a thread that nobody needs now */
+    FL_LENT     /* a surplus worker that stands in for one that waits */
 };
 
 struct fl_worker {
@@ -70,9 +72,11 @@ struct fl_worker {
     uint64_t random;
     uint32_t turn;
     uint32_t lane_turn;
-    uint32_t nested;          /* tasks on its stack that wait for the one above */
-    bool unhooked;            /* its start hook failed */
-    bool retires;             /* it has slept for too long, and ends */
+    uint32_t rank;   /* its index; above all, as long as it is lent: who is not below active may
+                        be one too many */
+    uint32_t nested; /* tasks on its stack that wait for the one above */
+    bool unhooked;   /* its start hook failed */
+    bool retires;    /* it has slept for too long, and ends */
     fl_atomic(uint32_t) busy; /* of a lazy pool: functions under way, or a thread that starts */
     struct fl_slab slab;
     struct {
@@ -129,6 +133,7 @@ struct fl_pool {
     alignas(FL_LINE_PAIR) fl_atomic(uint32_t) mode;
     fl_atomic(uint32_t) top_slot; /* 1 + the highest slot ever filled: spare.c */
     fl_atomic(int32_t) vacant;    /* workers' slots without a thread: spare.c */
+    fl_atomic(uint32_t) active;   /* workers from here on are surplus: spare.c */
     fl_atomic(struct fl_lane *) lane[FL_MAX_LANES];
     fl_atomic(struct fl_table *) names;
     struct fl_lock names_lock;
@@ -173,6 +178,22 @@ static inline void fl_worker_is_busy(struct fl_worker *w, int change)
 {
     if (fl_unlikely(w->lazy))
         fl_store(&w->busy, fl_load(&w->busy, relaxed) + (uint32_t)change, relaxed); /* own word */
+}
+
+/* Whether a worker may be one too many, whatever kind it is: fl_spare_retire decides. */
+static inline bool fl_worker_may_be_surplus(const struct fl_worker *w)
+{
+    return fl_unlikely(w->rank >= fl_load(&w->pool->active, relaxed)); /* hint */
+}
+
+/* When a worker that goes to sleep now will have slept for so long that it may end. */
+static inline filch_deadline fl_worker_bedtime(const struct fl_worker *w)
+{
+    const struct fl_pool *p = w->pool;
+
+    if (fl_likely(p->idle_timeout_ns == 0) || w->index < p->min_workers)
+        return INT64_MAX;
+    return fl_saturating_add(fl_now(), p->idle_timeout_ns);
 }
 
 /* worker.c */
@@ -222,12 +243,14 @@ bool fl_help_own(struct fl_worker *w, uint64_t floor,
 /* spare.c */
 bool fl_block_begin(struct fl_pool *p); /* true: somebody stands in, and end is due */
 void fl_block_end(struct fl_pool *p);
-bool fl_spare_retire(struct fl_worker *w); /* true: slept as a dormant spare */
+bool fl_spare_retire(struct fl_worker *w); /* one too many? true: it has slept, being that */
 void fl_spare_wake(struct fl_worker *w);
 void fl_spare_wake_all(struct fl_pool *p);
 void fl_slot_fill(struct fl_pool *p);      /* a thread for a worker's slot that has none */
 bool fl_slot_may_end(struct fl_worker *w); /* it has slept for too long: true if nobody needs it */
-void fl_slot_vacate(struct fl_worker *w);  /* its thread ends, and the pool goes on */
+int fl_pool_set_active(struct fl_pool *p, unsigned n);
+unsigned fl_pool_active(const struct fl_pool *p);
+void fl_slot_vacate(struct fl_worker *w); /* its thread ends, and the pool goes on */
 
 /* stop.c */
 bool fl_is_quiet(struct fl_pool *p);

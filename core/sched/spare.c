@@ -13,12 +13,19 @@
  * any more after it has slept for idle_timeout_ns; so has a spare's that was dormant for so long. What
  * belongs to the slot, deque, slab and counters, stays, and the next thread goes on with it.
  *
+ * Of the workers, those from the slot `active` on are surplus: each lies down dormant after its task and
+ * stays so until `active` is raised; what is on its deque others steal. If no spare can be had for a
+ * worker that waits, a surplus one that is dormant is lent and is a spare until it is one too many. A surplus
+ * worker that waits gets a stand-in like any other: for so long one more is at work than asked for.
+ *
  * Words   debt       spares too many: raised by whoever wakes from a wait, taken by a spare that goes
  *                    dormant or by a waiter that can use it; only taken while > 0
  *         life       of a slot: EMPTY -> ACTIVE by whoever starts its thread, and back if that
  *                    fails; ACTIVE -> DORMANT by the spare; DORMANT -> ACTIVE by whoever needs it,
  *                    by whoever ends the pool, or by itself when its time is up; ACTIVE -> EMPTY by a
- *                    thread that ends while the pool goes on
+ *                    thread that ends while the pool goes on; DORMANT -> LENT by a worker that waits,
+ *                    LENT -> DORMANT or ACTIVE by the thread
+ *         active     how many workers may work: 1 to n_workers
  *         vacant     workers' slots that are EMPTY: counted down after one is filled, up after one is
  *                    left, so for moments it says one too many or too few
  *         worker[i]  NULL, then a worker for ever
@@ -27,12 +34,14 @@
  *         E2  whoever got a stand-in gives one back as debt, and nobody else: debt never says more than
  *             there are
  *         E3  a spare that goes dormant as the pool ends sees FL_EXIT, or is seen dormant and woken
- *         E4  a thread that ends touches nothing of its slot's after E8; the next one joins it first of
+ *         E4  a thread that ends touches nothing of its slot's after E11; the next one joins it first of
  *             all, or else whoever ends the pool does
  *         E5  threads are started by who has the pool held: a worker, or the holder of a lane. A pool has a
  *             thread until it ends, since min_workers is at least 1
  *         E6  a thread that can't be started leaves its slot vacant: the next push that finds nobody
  *             idle tries again
+ *         E7  worker 0 is never surplus; a surplus worker goes dormant, or sees that it is none any more, or is
+ *             seen dormant and woken
  * Orders  P1  fill    worker[i]  CAS acq_rel -> P2        a worker before it is found
  *         P2  find    worker[i]  acquire <- P1
  *         E1  start   life       CAS acq_rel <- E8 E11
@@ -41,6 +50,8 @@
  *         E4  sleep   life       look -> E5 E9            then mode is looked at
  *         E5  wake    life       CAS seq_cst <- E4 -> E7
  *         E6  sleep   mode       look <- stop.c's X1
+ *         E12 raise   active     swap seq_cst -> E13      then every slot's life is looked at
+ *         E13 sleep   active     look <- E12              after E4
  *         E7  awake   life       acquire <- E5
  *         E8  fail    life       release -> E1            a slot is whole again before another try
  *         E9  miss    life       look <- E4               whoever sets FL_EXIT first and then finds it
@@ -122,7 +133,9 @@ static enum outcome activate(struct fl_pool *p, unsigned i)
 
 void fl_slot_fill(struct fl_pool *p)
 {
-    for (unsigned i = 0; i < p->n_workers; i++) {
+    uint32_t n = fl_look(&p->active); /* E13 */
+
+    for (uint32_t i = 0; i < n; i++) {
         struct fl_worker *w = fl_worker_at(p, i);
         uint32_t life = FL_EMPTY;
 
@@ -142,7 +155,7 @@ void fl_slot_fill(struct fl_pool *p)
 
 bool fl_slot_may_end(struct fl_worker *w)
 {
-    w->retires = w->index < w->pool->n_workers || take_debt(w->pool);
+    w->retires = w->rank < w->pool->n_workers || take_debt(w->pool);
     return w->retires;
 }
 
@@ -152,12 +165,34 @@ void fl_slot_vacate(struct fl_worker *w)
     bool is_spare = w->index >= p->n_workers;
 
     w->retires = false;
+    w->rank = w->index;
     fl_store(&w->life, FL_EMPTY, release); /* E11 */
     if (is_spare)
         return;
     fl_add(&p->vacant, 1, seq_cst); /* E10 */
     if (fl_work_is_visible(p))
         fl_idle_notify(p);
+}
+
+static bool wake_as(struct fl_worker *w, uint32_t how)
+{
+    uint32_t life = FL_DORMANT;
+
+    if (!fl_cas(&w->life, &life, how, seq_cst, seq_cst)) /* E5, on failure E9 */
+        return false;
+    fl_futex_wake(&w->life, 1);
+    return true;
+}
+
+static bool lend_surplus(struct fl_pool *p)
+{
+    unsigned i = fl_load(&p->active, relaxed); /* hint: whoever is dormant will do */
+
+    for (; i < p->n_workers; i++) {
+        if (wake_as(fl_worker_at(p, i), FL_LENT))
+            return true;
+    }
+    return false;
 }
 
 bool fl_block_begin(struct fl_pool *p)
@@ -167,10 +202,12 @@ bool fl_block_begin(struct fl_pool *p)
     for (unsigned i = p->n_workers; i < p->n_slots; i++) {
         enum outcome outcome = activate(p, i);
 
-        if (outcome != BUSY)
-            return outcome == CAME;
+        if (outcome == CAME)
+            return true;
+        if (outcome == FAILED)
+            break;
     }
-    return false;
+    return lend_surplus(p);
 }
 
 void fl_block_end(struct fl_pool *p)
@@ -181,29 +218,54 @@ void fl_block_end(struct fl_pool *p)
 /* Sleeps until it is needed, or has slept for too long: then it is awake on its own account. */
 static void lie_dormant(struct fl_worker *w)
 {
-    struct fl_pool *p = w->pool;
-    filch_deadline until =
-        p->idle_timeout_ns != 0 ? fl_saturating_add(fl_now(), p->idle_timeout_ns) : INT64_MAX;
-    uint32_t life = FL_DORMANT;
+    filch_deadline until = fl_worker_bedtime(w);
+    uint32_t life;
 
-    while (fl_load(&w->life, acquire) == FL_DORMANT) { /* E7 */
+    while ((life = fl_load(&w->life, acquire)) == FL_DORMANT) { /* E7 */
         if (fl_futex_wait(&w->life, FL_DORMANT, until) == FILCH_ETIMEDOUT)
-            w->retires = fl_cas(&w->life, &life, FL_ACTIVE, seq_cst, acquire); /* E5, or E7 */
+            w->retires = wake_as(w, FL_ACTIVE);
     }
+    w->rank = life == FL_LENT ? UINT32_MAX : w->index;
+}
+
+/* A spare, or a worker that is lent, is one too many if there is debt to pay; a worker as long as it is
+ * surplus. */
+static bool is_one_too_many(struct fl_worker *w)
+{
+    struct fl_pool *p = w->pool;
+
+    if (w->rank < p->n_workers)
+        return w->index >= fl_look(&p->active);                      /* E13 */
+    if (fl_likely(fl_load(&p->debt, relaxed) <= 0) || !take_debt(p)) /* hint: take_debt decides */
+        return false;
+    if (w->index >= fl_look(&p->active)) /* E13 */
+        return true;
+    w->rank = w->index; /* lent, and not surplus any more: the debt is paid by staying */
+    fl_store(&w->life, FL_ACTIVE, relaxed); /* own word: nobody asks between these two */
+    return false;
+}
+
+/* Nothing has changed for it since it was decided. */
+static bool may_sleep(struct fl_worker *w)
+{
+    struct fl_pool *p = w->pool;
+
+    return (fl_look(&p->mode) & FL_EXIT) == 0 &&                          /* E6 */
+           (w->index >= p->n_workers || w->index >= fl_look(&p->active)); /* E13 */
 }
 
 bool fl_spare_retire(struct fl_worker *w)
 {
     struct fl_pool *p = w->pool;
 
-    if (fl_likely(fl_load(&p->debt, relaxed) <= 0) || !take_debt(p)) /* hint: take_debt decides */
+    if (!is_one_too_many(w))
         return false;
     if (fl_work_is_visible(p))
         fl_idle_notify(p); /* its deque may hold what only it knew of */
     fl_idle_meet(p);
     fl_stop_poll(p);
-    fl_store_look(&w->life, FL_DORMANT);    /* E4 */
-    if ((fl_look(&p->mode) & FL_EXIT) != 0) /* E6 */
+    fl_store_look(&w->life, FL_DORMANT); /* E4 */
+    if (!may_sleep(w))
         fl_spare_wake(w);
     lie_dormant(w);
     return true;
@@ -211,18 +273,55 @@ bool fl_spare_retire(struct fl_worker *w)
 
 void fl_spare_wake(struct fl_worker *w)
 {
-    uint32_t life = FL_DORMANT;
-
-    if (fl_cas(&w->life, &life, FL_ACTIVE, seq_cst, seq_cst)) /* E5, on failure E9 */
-        fl_futex_wake(&w->life, 1);
+    wake_as(w, FL_ACTIVE);
 }
 
-void fl_spare_wake_all(struct fl_pool *p)
+/* Those that are below n. */
+static void wake_dormant(struct fl_pool *p, uint32_t n)
 {
-    for (unsigned i = p->n_workers; i < p->n_slots; i++) {
+    for (uint32_t i = 0; i < n; i++) {
         struct fl_worker *w = fl_worker_at(p, i);
 
         if (w != NULL)
             fl_spare_wake(w);
     }
+}
+
+void fl_spare_wake_all(struct fl_pool *p)
+{
+    wake_dormant(p, p->n_slots);
+}
+
+/* Somebody looks at what is queued, if anybody may. A pool that is closing has workers that will. */
+static void look_after_queue(struct fl_pool *p)
+{
+    struct fl_push at;
+
+    if (fl_push_begin(&at, p, 0) != 0)
+        return;
+    if (fl_work_is_visible(p))
+        fl_idle_notify(p);
+    fl_push_abort(&at);
+}
+
+int fl_pool_set_active(struct fl_pool *p, unsigned n)
+{
+    uint32_t before;
+
+    if (n == 0 || n > p->n_started)
+        return FILCH_EINVAL;
+    before = fl_swap(&p->active, n, seq_cst); /* E12 */
+    wake_dormant(p, n);
+    if (n < before)
+        fl_idle_wake_all(p); /* those that are surplus now lie down */
+    else
+        look_after_queue(p);
+    return 0;
+}
+
+unsigned fl_pool_active(const struct fl_pool *p)
+{
+    uint32_t active = fl_load(&p->active, relaxed); /* count */
+
+    return active < p->n_started ? active : p->n_started;
 }

@@ -103,7 +103,7 @@ void *fl_worker_main(void *worker)
         fl_worker_run(w, task);
         if (fl_unlikely(fl_forked(&p->home.forked)))
             return NULL; /* the task forked, and this is the child: it has no pool */
-        if (w->index >= p->n_workers && fl_spare_retire(w) && w->retires)
+        if (fl_worker_may_be_surplus(w) && fl_spare_retire(w) && w->retires)
             break;
     }
     if (!w->unhooked && p->on_thread_stop != NULL)

@@ -120,8 +120,21 @@ FILCH_API FILCH_CHECK int filch_executor_wait_idle(filch_executor *ex, filch_dea
  * Returns 0, FILCH_EFORKED. */
 FILCH_API int filch_executor_kick(filch_executor *ex);
 
-/* The number of workers that run tasks at the same time. */
+/* The number of workers that run tasks at the same time, at most. */
 FILCH_API unsigned filch_executor_workers(const filch_executor *ex);
+
+/* Lets n of the workers work from now on, 1 to filch_executor_workers. Of the others each goes on with
+ * the task that it has, and then sleeps until n is raised; what it has queued the others run. Raised, the
+ * number counts at once. A worker that waits inside a task is replaced meanwhile, as ever.
+ * Returns 0, or
+ *     FILCH_EINVAL    n is out of range
+ *     FILCH_ENOTSUP   a rival
+ *     FILCH_EFORKED   in a forked child
+ * Any thread may call it, a task too; of several calls at once one decides. */
+FILCH_API FILCH_CHECK int filch_executor_set_active(filch_executor *ex, unsigned n);
+
+/* How many workers may work now. */
+FILCH_API unsigned filch_executor_active(const filch_executor *ex);
 
 /* Why the executor is broken, as static text; NULL as long as it is not. */
 FILCH_API const char *filch_executor_broken(const filch_executor *ex);

@@ -78,6 +78,12 @@ void fl_slot_fill(struct fl_pool *p)
     (void)p;
 }
 
+bool fl_spare_retire(struct fl_worker *w)
+{
+    (void)w;
+    return false;
+}
+
 bool fl_slot_may_end(struct fl_worker *w)
 {
     (void)w;
@@ -153,6 +159,7 @@ int main(void)
     pthread_t threads[WORKERS];
 
     pool.n_workers = WORKERS;
+    fl_init(&pool.active, WORKERS);
     pool.max_searchers = SEARCHERS;
     pool.home.forked.alive = &alive;
     for (int i = 0; i < WORKERS; i++) {

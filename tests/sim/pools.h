@@ -72,16 +72,17 @@ UNSEEN static void watch_counts(struct fl_pool *p)
     sim_check(taken <= pushed);
 }
 
-/* Debt is never more than the spares that could pay it. */
+/* Debt is never more than the spares, and the workers that are lent, which could pay it. */
 UNSEEN static void watch_debt(struct fl_pool *p)
 {
     int32_t debt = fl_load(&p->debt, relaxed);
     int32_t awake = 0;
 
-    for (unsigned i = p->n_workers; i < p->n_slots; i++) {
+    for (unsigned i = 0; i < p->n_slots; i++) {
         struct fl_worker *w = fl_load(&p->worker[i], relaxed);
+        uint32_t life = w != NULL ? fl_load(&w->life, relaxed) : FL_EMPTY;
 
-        awake += w != NULL && fl_load(&w->life, relaxed) == FL_ACTIVE;
+        awake += life == FL_LENT || (life == FL_ACTIVE && i >= p->n_workers);
     }
     sim_check(debt >= 0 && debt <= awake);
 }
@@ -184,6 +185,7 @@ static inline void make_pool_by_hand(unsigned workers, unsigned spares)
     pool->n_slots = slots;
     pool->max_searchers = 1;
     fl_init(&pool->top_slot, workers);
+    fl_init(&pool->active, workers);
     sim_check(fl_forked_open(&pool->home.forked) == 0);
     for (unsigned i = 0; i < workers; i++)
         fl_init(&pool->worker[i], fl_worker_create(pool, i));

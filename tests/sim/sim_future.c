@@ -767,6 +767,7 @@ static void open_pool(void)
     for (unsigned i = 0; i < WORKERS; i++)
         fl_init(&p->worker[i], fl_worker_create(p, i));
     fl_init(&p->top_slot, WORKERS);
+    fl_init(&p->active, WORKERS);
 }
 
 static struct fl_worker *become(unsigned i)
