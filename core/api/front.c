@@ -206,6 +206,22 @@ static unsigned active(const filch_executor *ex)
     return fl_pool_active(pool_of(ex));
 }
 
+static int pause_pool(filch_executor *ex)
+{
+    struct fl_pool *p;
+    int status = usable(ex, &p);
+
+    return status != 0 ? status : fl_pool_pause(p);
+}
+
+static int resume_pool(filch_executor *ex)
+{
+    struct fl_pool *p;
+    int status = usable(ex, &p);
+
+    return status != 0 ? status : fl_pool_resume(p);
+}
+
 static const char *broken(const filch_executor *ex)
 {
     return fl_pool_is_broken(pool_of(ex)) ? "a worker's on_thread_start returned an error" : NULL;
@@ -253,6 +269,8 @@ static const struct fl_executor_ops ops = {
     .name_function = name_function,
     .set_active = set_active,
     .active = active,
+    .pause = pause_pool,
+    .resume = resume_pool,
 };
 
 int fl_front_create(filch_executor **out, const filch_options *options)

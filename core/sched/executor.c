@@ -82,6 +82,20 @@ unsigned filch_executor_active(const filch_executor *ex)
     return ex->ops->active != NULL ? ex->ops->active(ex) : ex->ops->workers(ex);
 }
 
+int filch_executor_pause(filch_executor *ex)
+{
+    if (ex == NULL)
+        return FILCH_EINVAL;
+    return ex->ops->pause != NULL ? ex->ops->pause(ex) : FILCH_ENOTSUP;
+}
+
+int filch_executor_resume(filch_executor *ex)
+{
+    if (ex == NULL)
+        return FILCH_EINVAL;
+    return ex->ops->resume != NULL ? ex->ops->resume(ex) : FILCH_ENOTSUP;
+}
+
 const char *filch_executor_broken(const filch_executor *ex)
 {
     return ex != NULL ? ex->ops->broken(ex) : NULL;

@@ -8,6 +8,8 @@
  * awaited task or by what it waits for (leapfrogging: Wagner & Calder, PPoPP 1993). Nesting is
  * bounded: whoever has used half of its stack, or waits FL_MAX_NESTED times over, sleeps instead, and
  * a spare takes its place.
+ * In a paused pool a wait still runs what it waits for, or the task that waits could not go on to its end;
+ * but not just anything, though the pool allows that otherwise.
  * Whose task may run is the caller's to know; this file only runs. */
 #include "sched/pool.h"
 
@@ -74,8 +76,11 @@ bool fl_help_own(struct fl_worker *w, uint64_t floor,
 
 bool fl_help_any(struct fl_worker *w)
 {
-    struct fl_task *task = fl_deque_pop(&w->deque);
+    struct fl_task *task;
 
+    if (fl_pool_is_paused(w->pool))
+        return false;
+    task = fl_deque_pop(&w->deque);
     if (task == NULL)
         task = fl_take_from_lanes(w);
     if (task == NULL)

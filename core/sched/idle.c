@@ -26,6 +26,8 @@
  *             chosen, and looks at every source when its slot is one more that lacks a thread: so a
  *             push either chooses somebody else, or finds the slot vacant, or is found
  *         I9  a surplus worker that is chosen leaves the search as with work, so that somebody else looks
+ *         I10 in a paused pool nobody looks for work, nobody is chosen, and no thread is started; who was
+ *             asleep sleeps on. Whoever resumes it wakes all: each push that has seen it paused comes before their look
  * Orders  N1  notify    idle   look <- N3 N4      after a push, whose bottom was stored to be looked
  *                                                 at (deque.c, D1)
  *         N2  notify    idle   seq_cst -> N5      a token
@@ -36,6 +38,8 @@
  *         N7  meet      idle   acq_rel <- N6      everybody who stops looking for work, and everybody
  *                                                 who waits for that, moves this word: the later of
  *                                                 two sees what the earlier did before
+ *         N10 notify    mode   look <- stop.c's X1     after N1
+ *         N11 announce  mode   look <- stop.c's X1     after N3: who sees it paused is woken by N6
  *         N8  notify    vacant look <- spare.c's E10    after N1, which found nobody
  * Why a push may go unannounced while somebody searches: the pusher stored bottom and then read idle
  * before that searcher's N3 or N4, so in the single order of looks the searcher's look at bottom
@@ -105,12 +109,15 @@ void fl_idle_notify(struct fl_pool *p)
         if (searchers(idle) != 0)
             return;
         if (sleepers(idle) != 0) {
+            if (fl_unlikely((fl_look(&p->mode) & FL_PAUSED) != 0)) /* N10 */
+                return;
             if (fl_cas_weak(&p->idle, &idle, idle - SLEEPER + SEARCHER + TOKEN, seq_cst,
                             seq_cst)) /* N2, on failure N1 */
                 break;
             continue;
         }
-        if (fl_likely(fl_look(&p->vacant) == 0)) /* N8 */
+        if (fl_likely(fl_look(&p->vacant) == 0) || /* N8 */
+            (fl_look(&p->mode) & FL_PAUSED) != 0)  /* N10 */
             return;
         if (has_waited || !await_idle(p)) {
             fl_slot_fill(p); /* I7 */
@@ -208,7 +215,7 @@ static struct fl_task *search(struct fl_worker *w)
     struct fl_pool *p = w->pool;
     int64_t until = 0;
 
-    for (unsigned turn = 0;; turn++) {
+    for (unsigned turn = 0; !fl_pool_is_paused(p); turn++) {
         struct fl_task *task = fl_take_from_lanes(w);
 
         if (task == NULL && turn % 8 == 0)
@@ -227,6 +234,7 @@ static struct fl_task *search(struct fl_worker *w)
         }
         fl_relax();
     }
+    return NULL;
 }
 
 static struct fl_task *idle_until_work(struct fl_worker *w, bool searching)
@@ -248,7 +256,7 @@ static struct fl_task *idle_until_work(struct fl_worker *w, bool searching)
             fl_idle_wake_all(p); /* I5 */
             return NULL;
         }
-        if (fl_work_is_visible(p)) {
+        if ((fl_look(&p->mode) & FL_PAUSED) == 0 && fl_work_is_visible(p)) { /* N11 */
             renounce(p, true);
         } else {
             fl_count(&w->count.parks);

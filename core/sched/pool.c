@@ -12,8 +12,7 @@
  * Always   M1  blocks_out reaches 0 once: the bias goes when every slab is retired
  * Orders   M2  count off  blocks_out  sub acq_rel -> M2 M3   what was done with a block before all is freed
  *          M3  release    blocks_out  add acq_rel <- M2
- *          M4  break      mode        or seq_cst -> M5
- *          M5  is broken  mode        acquire <- M4 */
+ *          M5  is broken  mode        acquire <- stop.c's X1 */
 #include "sched/pool.h"
 #include "base/clock.h"
 #include "base/compiler.h"
@@ -105,7 +104,7 @@ int fl_worker_start(struct fl_worker *w)
 
 void fl_pool_break(struct fl_pool *p)
 {
-    fl_or(&p->mode, FL_BROKEN, seq_cst); /* M4 */
+    fl_pool_set_mode(p, FL_BROKEN);
     fl_idle_wake_all(p);
 }
 

@@ -3,7 +3,7 @@
  * pool.h: the work-stealing pool: its workers, the lanes by which tasks come in from outside, and the
  * words that threads meet in. Fields stand by who writes them.
  *
- * Words   mode      bits, only ever set: see enum fl_mode; stop.c
+ * Words   mode      bits, only ever set but for FL_PAUSED: see enum fl_mode; stop.c
  *         idle      who searches, who sleeps: idle.c
  *         worker[]  a slot is filled once, by CAS, and stays; the first n_workers by create, the rest
  *                   by spare.c, where it is also said when a slot has a thread
@@ -44,7 +44,8 @@ enum fl_mode {
     FL_CLOSING = 1, /* no submits any more */
     FL_BROKEN = 2,  /* a start hook failed: what is queued is dropped as broken */
     FL_EXIT = 4,    /* closing, and nothing is left: workers end */
-    FL_ORPHAN = 8   /* destroyed by a task: the last worker frees the pool */
+    FL_ORPHAN = 8,  /* destroyed by a task: the last worker frees the pool */
+    FL_PAUSED = 16  /* nothing is taken from a queue; never beside the first three */
 };
 
 enum fl_life {
@@ -180,6 +181,12 @@ static inline void fl_worker_is_busy(struct fl_worker *w, int change)
         fl_store(&w->busy, fl_load(&w->busy, relaxed) + (uint32_t)change, relaxed); /* own word */
 }
 
+/* A hint, but for whoever has announced that it will sleep. */
+static inline bool fl_pool_is_paused(struct fl_pool *p)
+{
+    return fl_unlikely((fl_load(&p->mode, relaxed) & FL_PAUSED) != 0); /* hint */
+}
+
 /* Whether a worker may be one too many, whatever kind it is: fl_spare_retire decides. */
 static inline bool fl_worker_may_be_surplus(const struct fl_worker *w)
 {
@@ -246,7 +253,8 @@ void fl_block_end(struct fl_pool *p);
 bool fl_spare_retire(struct fl_worker *w); /* one too many? true: it has slept, being that */
 void fl_spare_wake(struct fl_worker *w);
 void fl_spare_wake_all(struct fl_pool *p);
-void fl_slot_fill(struct fl_pool *p);      /* a thread for a worker's slot that has none */
+void fl_look_after_queue(struct fl_pool *p); /* what is queued gets a worker, if it may have one */
+void fl_slot_fill(struct fl_pool *p);        /* a thread for a worker's slot that has none */
 bool fl_slot_may_end(struct fl_worker *w); /* it has slept for too long: true if nobody needs it */
 int fl_pool_set_active(struct fl_pool *p, unsigned n);
 unsigned fl_pool_active(const struct fl_pool *p);
@@ -260,5 +268,8 @@ void fl_stop_poll(struct fl_pool *p);
 int fl_pool_shutdown(struct fl_pool *p, unsigned flags, filch_deadline deadline);
 void fl_pool_destroy(struct fl_pool *p);
 int fl_pool_wait_idle(struct fl_pool *p, filch_deadline deadline);
+int fl_pool_pause(struct fl_pool *p);
+int fl_pool_resume(struct fl_pool *p);
+void fl_pool_set_mode(struct fl_pool *p, uint32_t bits); /* not to be paused any more */
 
 #endif /* FL_SCHED_POOL_H */

@@ -293,7 +293,7 @@ void fl_spare_wake_all(struct fl_pool *p)
 }
 
 /* Somebody looks at what is queued, if anybody may. A pool that is closing has workers that will. */
-static void look_after_queue(struct fl_pool *p)
+void fl_look_after_queue(struct fl_pool *p)
 {
     struct fl_push at;
 
@@ -315,7 +315,7 @@ int fl_pool_set_active(struct fl_pool *p, unsigned n)
     if (n < before)
         fl_idle_wake_all(p); /* those that are surplus now lie down */
     else
-        look_after_queue(p);
+        fl_look_after_queue(p);
     return 0;
 }
 

@@ -10,7 +10,8 @@
  * wakes them all: so the pool is there for whoever closes it, and for a holder of a lane until he
  * leaves it.
  *
- * Words   mode           FL_CLOSING and the others; bits are only ever set
+ * Words   mode           FL_CLOSING and the others; bits are only ever set, but for FL_PAUSED
+ *                        mode is a futex for those who hold a task in a pause
  *         quiet_asked    a ticket for each wait for quiet
  *         quiet_seen     up to which ticket a quiet moment has been seen; a futex
  *         threads        worker threads alive; a futex for those who wait for 0
@@ -23,7 +24,10 @@
  *         Q3  FL_EXIT is set once, by whoever sees a closing pool quiet; then every worker ends
  *         Q4  the last worker to end touches nothing of the pool after its X4, unless the pool is an
  *             orphan, and then it alone frees it
- * Orders  X1  end       mode           or seq_cst -> X2 spare.c's E6 push.c's H3
+ *         Q5  FL_PAUSED goes when a pool closes or breaks, in the same move, and does not come back: so a pool
+ *             that is to end is never paused
+ * Orders  X1  end       mode           CAS, or, and seq_cst -> X2 spare.c's E6 push.c's H3 idle.c's N10 N11
+ *                                      pool.c's M5 worker.c's W1
  *         X2  look      mode           look <- X1
  *         X3  seen      quiet_seen     CAS release -> X5     the quiet before it is told
  *         X4  gone      threads        CAS acq_rel -> X6     all a worker did before it is gone
@@ -212,9 +216,44 @@ static bool called_from_inside(struct fl_pool *p)
     return w != NULL && w->pool == p;
 }
 
+void fl_pool_set_mode(struct fl_pool *p, uint32_t bits)
+{
+    uint32_t mode = fl_load(&p->mode, relaxed); /* hint: the CAS decides */
+
+    while (!fl_cas_weak(&p->mode, &mode, (mode | bits) & ~(uint32_t)FL_PAUSED, seq_cst,
+                        relaxed)) /* X1; hint: tried again */
+        continue;
+    if ((mode & FL_PAUSED) != 0)
+        fl_futex_wake(&p->mode, INT_MAX);
+}
+
+int fl_pool_pause(struct fl_pool *p)
+{
+    uint32_t mode = fl_load(&p->mode, relaxed); /* hint: the CAS decides */
+
+    do {
+        if ((mode & FL_BROKEN) != 0)
+            return FILCH_EBROKEN;
+        if ((mode & FL_CLOSING) != 0)
+            return FILCH_ESHUTDOWN;
+    } while (!fl_cas_weak(&p->mode, &mode, mode | FL_PAUSED, seq_cst,
+                          relaxed)); /* X1; hint: tried again */
+    return 0;
+}
+
+int fl_pool_resume(struct fl_pool *p)
+{
+    if ((fl_and(&p->mode, ~(uint32_t)FL_PAUSED, seq_cst) & FL_PAUSED) == 0) /* X1 */
+        return 0;
+    fl_futex_wake(&p->mode, INT_MAX);
+    fl_idle_wake_all(p);
+    fl_look_after_queue(p); /* all may be busy, and others lack a thread */
+    return 0;
+}
+
 static void close_pool(struct fl_pool *p, uint32_t bits, bool cancel)
 {
-    fl_or(&p->mode, FL_CLOSING | bits, seq_cst); /* X1 */
+    fl_pool_set_mode(p, FL_CLOSING | bits);
     if (cancel)
         cancel_queued(p);
     fl_idle_wake_all(p); /* they look whether anything is left */

@@ -3,7 +3,9 @@
  * worker.c: a worker's life: look, run, look again; search and sleep when there is nothing (idle.c).
  *
  * Words   mode   see stop.c: read here as a hint before each task: a stale read runs one task more in a pool
- *                that has just broken, which began before it broke */
+ *                that has just broken, which began before it broke. Whoever has taken a task of a
+ *                paused pool holds it until the pause is over: so nothing begins that was submitted in the pause
+ * Orders  W1  hold  mode  acquire <- stop.c's X1 */
 #include "base/clock.h"
 #include "base/compiler.h"
 #include "base/thread.h"
@@ -65,9 +67,17 @@ static struct fl_task *next_task(struct fl_worker *w)
 /* NULL: the worker has to end. */
 static struct fl_task *find_task(struct fl_worker *w)
 {
-    struct fl_task *task = next_task(w);
+    struct fl_task *task = fl_pool_is_paused(w->pool) ? NULL : next_task(w);
 
     return task != NULL ? task : fl_idle(w);
+}
+
+static void hold_in_pause(struct fl_pool *p)
+{
+    uint32_t mode;
+
+    while (((mode = fl_load(&p->mode, acquire)) & FL_PAUSED) != 0) /* W1 */
+        fl_futex_wait(&p->mode, mode, INT64_MAX);
 }
 
 static void start_hook(struct fl_worker *w)
@@ -100,6 +110,8 @@ void *fl_worker_main(void *worker)
     task = w->fresh ? fl_idle_arrive(w) : find_task(w);
     w->fresh = false;
     for (; task != NULL; task = find_task(w)) {
+        if (fl_unlikely((fl_load(&p->mode, acquire) & FL_PAUSED) != 0)) /* W1 */
+            hold_in_pause(p);
         fl_worker_run(w, task);
         if (fl_unlikely(fl_forked(&p->home.forked)))
             return NULL; /* the task forked, and this is the child: it has no pool */

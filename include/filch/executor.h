@@ -136,6 +136,25 @@ FILCH_API FILCH_CHECK int filch_executor_set_active(filch_executor *ex, unsigned
 /* How many workers may work now. */
 FILCH_API unsigned filch_executor_active(const filch_executor *ex);
 
+/* From now on no worker takes a task from the queue, until filch_executor_resume. What runs goes on to its
+ * end; submits are accepted and queued. A task that waits for
+ * another still runs that one itself, and what that has submitted, as enum filch_help has it; one that
+ * may run nothing meanwhile (FILCH_HELP_NONE, filch_nohelp_begin) waits until the executor goes on.
+ * filch_executor_wait_idle returns when nothing is queued and nothing runs, so it times out while something is
+ * queued. Shutting down, destroying and breaking end the pause. Pauses are not counted: one resume ends
+ * any number of them.
+ * Returns 0, or
+ *     FILCH_ESHUTDOWN, FILCH_EBROKEN   too late to pause
+ *     FILCH_ENOTSUP   a rival
+ *     FILCH_EFORKED   in a forked child
+ * Any thread may call it, a task too; it does not block. */
+FILCH_API FILCH_CHECK int filch_executor_pause(filch_executor *ex);
+
+/* Ends a pause; without one it does nothing.
+ * Returns 0, FILCH_ENOTSUP (a rival), FILCH_EFORKED. Any thread may call it, a task too; it does not
+ * block. */
+FILCH_API int filch_executor_resume(filch_executor *ex);
+
 /* Why the executor is broken, as static text; NULL as long as it is not. */
 FILCH_API const char *filch_executor_broken(const filch_executor *ex);
 
