@@ -65,6 +65,7 @@ static void input_told(struct combination *c, filch_future *f)
 {
     uint32_t phase = fl_future_phase(f);
 
+    fl_future_observe(f); /* whatever becomes of it here */
     switch (c->mode) {
     case ALL:
         if (phase != FL_FINISHED)
@@ -126,7 +127,7 @@ static struct combination *combination_create(filch_future *const *futures, size
     c = fl_malloc(sizeof *c + n * sizeof c->input[0]);
     if (c == NULL)
         return NULL;
-    if (filch_promise_create(&c->out) != 0) {
+    if (fl_promise_create_follower(&c->out) != 0) {
         fl_free(c);
         return NULL;
     }

@@ -22,4 +22,25 @@ struct fl_failure *fl_failure_create(const char *message, void *detail,
 /* NULL is a no-op. */
 void fl_failure_free(struct fl_failure *failure);
 
+/* What users see of it; failure may be NULL. */
+static inline filch_error fl_error_of(const char *domain, int code,
+                                      const struct fl_failure *failure)
+{
+    filch_error error = {code, domain, NULL, NULL};
+
+    if (failure != NULL) {
+        error.message = failure->message;
+        error.detail = failure->detail;
+    }
+    if (error.message == NULL)
+        error.message = code < 0 ? filch_strerror(code) : "the task returned its own error";
+    return error;
+}
+
+/* The domain of a task's failure. */
+static inline const char *fl_domain_of(int code)
+{
+    return code < 0 ? "filch" : "task";
+}
+
 #endif /* FL_FUTURE_ERROR_H */

@@ -4,7 +4,8 @@
  *
  * Words   state    PENDING > RUNNING > FINISHED or FAILED; PENDING > CANCELLED; a promise goes
  *                  through SETTLING, so that of two who complete it one writes. Beside it, WAITED:
- *                  somebody sleeps on this word; TAKEN: the result of what has FINISHED is moved out
+ *                  somebody sleeps on this word; TAKEN: the result of what has FINISHED is moved out;
+ *                  OBSERVED: somebody has read that it FAILED
  *         refs     references: the handle's, the queue's; the last one frees
  *         waiters  callbacks, and waits for many: waiter.c
  *         runner, floor   written by whoever runs it (submit.c), for a waiter to help (wait.c)
@@ -19,7 +20,9 @@
  *             future's own still and goes with it
  *         B5  a future that has finished as another did (then.c) keeps that one, which has the result
  *             and the bit: fl_future_owner
- *         B6  whose move took PENDING to CANCELLED has what the task was to run with: nobody else reads
+ *         B6  a failure is told once: to whoever reads it, and all who do set OBSERVED; or whoever frees
+ *             the future finds that clear (F4, as in B4) and reports it
+ *         B7  whose move took PENDING to CANCELLED has what the task was to run with: nobody else reads
  *             it any more, not whoever takes the task out of the queue
  * Orders  F1  settle  state  swap release -> F2     value and status before the state that shows them
  *         F2  read    state  acquire <- F1 F3
@@ -129,7 +132,7 @@ bool fl_future_drop(filch_future *f, int status)
     if (!move(f, FL_PENDING, FL_CANCELLED, &before))
         return false;
     if (f->home != NULL && f->home->ops->let_go != NULL)
-        f->home->ops->let_go(f->home, f); /* B6 */
+        f->home->ops->let_go(f->home, f); /* B7 */
     tell(f, before);
     return true;
 }
@@ -211,14 +214,49 @@ int fl_promise_cancel_started(filch_future *f)
     return 0;
 }
 
+/* Of a future that was in this state. */
+static filch_error error_of(const filch_future *f, uint32_t state)
+{
+    bool is_own = f->kind == FL_KIND_PROMISE && (state & FL_ALIKE) == 0;
+
+    if ((state & FL_PHASE) != FL_FAILED)
+        return (filch_error){0, NULL, "", NULL};
+    return fl_error_of(is_own ? "promise" : fl_domain_of(f->status), f->status, f->u.failure);
+}
+
+/* By the last holder of a failure that nobody has read. */
+static void report(const filch_future *f, uint32_t state)
+{
+    const filch_future *from = fl_future_owner(f);
+    const struct fl_extra *extra = fl_extra_of(from);
+    filch_unobserved info = {extra != NULL ? extra->name : NULL, NULL, error_of(f, state)};
+
+    if (f->status == FILCH_ECANCELED)
+        return;
+    if (from->kind != FL_KIND_PROMISE) {
+        if (f == from || (state & FL_ALIKE) != 0)
+            info.fn = from->fn;
+        if (from->home->ops->unobserved != NULL)
+            from->home->ops->unobserved(from->home, &info);
+    } else if (extra != NULL) {
+        const struct fl_promise_extra *its = (const struct fl_promise_extra *)extra;
+
+        if (its->on_unobserved != NULL)
+            its->on_unobserved(&info, its->unobserved_arg);
+    }
+}
+
 /* Its last holder's: what a failure has, or a result that nobody has taken, goes with it. */
 static void free_outcome(filch_future *f)
 {
     const struct fl_extra *extra = fl_extra_of(f);
     uint32_t state = fl_load(&f->state, relaxed); /* settled by F5 F6 */
 
-    if (fl_unlikely((state & FL_PHASE) == FL_FAILED))
+    if (fl_unlikely((state & FL_PHASE) == FL_FAILED)) {
+        if ((state & FL_OBSERVED) == 0)
+            report(f, state); /* B6 */
         fl_failure_free(f->u.failure);
+    }
     if (fl_likely(extra == NULL))
         return;
     if (extra->value_dtor != NULL && (state & (FL_PHASE | FL_TAKEN)) == FL_FINISHED &&
@@ -286,6 +324,14 @@ bool filch_future_cancel(filch_future *f)
     return cancelled;
 }
 
+void fl_future_observe(filch_future *f)
+{
+    uint32_t state = fl_load(&f->state, relaxed); /* hint: one move too many does no harm */
+
+    if ((state & FL_PHASE) == FL_FAILED && (state & FL_OBSERVED) == 0)
+        fl_or(&f->state, FL_OBSERVED, relaxed); /* B6; settled by F4 */
+}
+
 int filch_future_result(filch_future *f, filch_deadline deadline, void **result)
 {
     int status;
@@ -293,7 +339,12 @@ int filch_future_result(filch_future *f, filch_deadline deadline, void **result)
     if (f == NULL)
         return FILCH_EINVAL;
     status = fl_future_await(f, deadline);
-    return status != 0 ? status : fl_future_outcome(f, result);
+    if (status != 0)
+        return status;
+    status = fl_future_outcome(f, result);
+    if (fl_unlikely(status != 0))
+        fl_future_observe(f);
+    return status;
 }
 
 int filch_future_take(filch_future *f, filch_deadline deadline, void **result)
@@ -303,36 +354,17 @@ int filch_future_take(filch_future *f, filch_deadline deadline, void **result)
     if (f == NULL || result == NULL)
         return FILCH_EINVAL;
     status = fl_future_await(f, deadline);
-    if (status == 0 && fl_future_phase(f) != FL_FINISHED)
-        status = fl_future_outcome(f, NULL);
     if (status != 0)
         return status;
+    if (fl_future_phase(f) != FL_FINISHED) {
+        fl_future_observe(f);
+        return fl_future_outcome(f, NULL);
+    }
     if ((fl_or(&fl_future_owner(f)->state, FL_TAKEN, relaxed) & FL_TAKEN) !=
         0) /* B4; settled by F4 */
         return FILCH_ESTATE;
     *result = f->u.result;
     return 0;
-}
-
-/* Of a future that was in this state. */
-static filch_error error_of(const filch_future *f, uint32_t state)
-{
-    filch_error error = {0, NULL, "", NULL};
-
-    if ((state & FL_PHASE) != FL_FAILED)
-        return error;
-    error.code = f->status;
-    if (f->kind == FL_KIND_PROMISE && (state & FL_ALIKE) == 0)
-        error.domain = "promise";
-    else
-        error.domain = f->status < 0 ? "filch" : "task";
-    error.message = f->status < 0 ? filch_strerror(f->status) : "the task returned its own error";
-    if (f->u.failure != NULL) {
-        error.detail = f->u.failure->detail;
-        if (f->u.failure->message != NULL)
-            error.message = f->u.failure->message;
-    }
-    return error;
 }
 
 int filch_future_error(filch_future *f, filch_deadline deadline, filch_error *error)
@@ -347,6 +379,7 @@ int filch_future_error(filch_future *f, filch_deadline deadline, filch_error *er
         return status;
     state = fl_load(&f->state, acquire); /* F2 */
     *error = error_of(f, state);
+    fl_future_observe(f);
     return (state & FL_PHASE) == FL_CANCELLED ? FILCH_ECANCELED : 0;
 }
 
@@ -360,5 +393,7 @@ int filch_future_snapshot(const filch_future *f, filch_snapshot *s)
     s->state = shown(state);
     s->result = (state & FL_PHASE) == FL_FINISHED && !is_taken(f) ? f->u.result : NULL;
     s->error = error_of(f, state);
+    if ((state & FL_PHASE) == FL_FAILED)
+        fl_future_observe((filch_future *)(uintptr_t)f);
     return 0;
 }

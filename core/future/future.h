@@ -23,9 +23,10 @@ enum {
     FL_FAILED = 4,
     FL_CANCELLED = 5,
     FL_PHASE = 7,
-    FL_WAITED = 8, /* somebody sleeps on state, or means to */
-    FL_TAKEN = 16, /* FINISHED, and the result has been moved out */
-    FL_ALIKE = 32  /* FAILED as another future did, with its domain */
+    FL_WAITED = 8,   /* somebody sleeps on state, or means to */
+    FL_TAKEN = 16,   /* FINISHED, and the result has been moved out */
+    FL_ALIKE = 32,   /* FAILED as another future did, with its domain */
+    FL_OBSERVED = 64 /* FAILED, and somebody has read it */
 };
 
 enum fl_future_kind {
@@ -70,7 +71,10 @@ struct fl_extra {
 /* ... and of a promise's. */
 struct fl_promise_extra {
     struct fl_extra base;
-    filch_future *source; /* whose result this one's is, once it is over; or NULL */
+    void (*on_unobserved)(const filch_unobserved *info, void *arg);
+    void *unobserved_arg;
+    /* Once it is over: the future whose result this one's is, or with which the failure began. */
+    filch_future *source;
 };
 
 static inline struct fl_extra *fl_extra_of(const filch_future *f)
@@ -107,8 +111,12 @@ int fl_promise_move(filch_future *f, uint32_t to);
 /* A promise that was started by the caller ends as cancelled all the same. 0 or FILCH_ESTATE. */
 int fl_promise_cancel_started(filch_future *f);
 
-/* A promise fails with a code and what goes with it, which this takes over; or NULL. 0 or FILCH_ESTATE. */
-int fl_promise_fail(filch_future *f, int code, struct fl_failure *failure);
+/* A promise that comes after another future fails with a code, and with what this takes over, or NULL. 0
+ * or FILCH_ESTATE. */
+int fl_promise_fail(filch_future *f, filch_future *after, int code, struct fl_failure *failure);
+
+/* If f has failed, somebody has read it. */
+void fl_future_observe(filch_future *f);
 
 /* A promise fails as from has, domain and all. 0 or FILCH_ESTATE. */
 int fl_promise_fail_as(filch_future *f, filch_future *from);
@@ -120,7 +128,7 @@ int fl_promise_create_follower(filch_future **out);
  * FILCH_ESTATE. */
 int fl_promise_finish_as(filch_future *f, filch_future *from, void *result);
 
-/* The future that owns f's result: f, or the one that it has finished as. f is over. */
+/* The future that owns f's result, or with which its failure began: f, or its source. f is over. */
 filch_future *fl_future_owner(const filch_future *f);
 
 /* Says that the caller is about to sleep until f is over. False: it is over. */

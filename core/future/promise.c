@@ -44,7 +44,7 @@ static int create_with(filch_future **out, const struct fl_promise_extra *extra)
 
 int fl_promise_create_follower(filch_future **out)
 {
-    struct fl_promise_extra nothing = {{NULL, NULL, NULL}, NULL};
+    struct fl_promise_extra nothing = {{NULL, NULL, NULL}, NULL, NULL, NULL};
 
     return create_with(out, &nothing);
 }
@@ -62,7 +62,8 @@ int filch_promise_create_with(filch_future **out, const filch_promise_options *o
         if (status != 0)
             return status;
     }
-    extra = (struct fl_promise_extra){{NULL, o.value_dtor, o.dtor_arg}, NULL};
+    extra = (struct fl_promise_extra){
+        {o.name, o.value_dtor, o.dtor_arg}, o.on_unobserved, o.unobserved_arg, NULL};
     return create_with(out, &extra);
 }
 
@@ -128,12 +129,23 @@ int filch_promise_set_error_with(filch_future *f, int code, const char *message,
     return status;
 }
 
-int fl_promise_fail(filch_future *f, int code, struct fl_failure *failure)
+/* By whoever has moved f to SETTLING: f keeps what from keeps, or from itself. */
+static void keep_source(filch_future *f, const filch_future *from)
 {
-    if (fl_promise_move(f, FL_SETTLING) == 1)
-        return settle(f, code, failure);
-    fl_failure_free(failure);
-    return FILCH_ESTATE;
+    struct fl_promise_extra *extra = extra_of(f);
+
+    if (extra != NULL)
+        extra->source = filch_future_retain(fl_future_owner(from));
+}
+
+int fl_promise_fail(filch_future *f, filch_future *after, int code, struct fl_failure *failure)
+{
+    if (fl_promise_move(f, FL_SETTLING) != 1) {
+        fl_failure_free(failure);
+        return FILCH_ESTATE;
+    }
+    keep_source(f, after);
+    return settle(f, code, failure);
 }
 
 int fl_promise_fail_as(filch_future *f, filch_future *from)
@@ -144,18 +156,18 @@ int fl_promise_fail_as(filch_future *f, filch_future *from)
         return filch_promise_set_error(f, FILCH_ECANCELED, filch_strerror(FILCH_ECANCELED));
     if (fl_promise_move(f, FL_SETTLING) != 1)
         return FILCH_ESTATE;
+    keep_source(f, from);
     return settle_with(f, error.code, fl_failure_create(error.message, NULL, NULL),
                        strcmp(error.domain, "promise") != 0 ? FL_ALIKE : 0);
 }
 
 int fl_promise_finish_as(filch_future *f, filch_future *from, void *result)
 {
-    filch_future *owner = fl_future_owner(from);
-    const struct fl_extra *its = fl_extra_of(owner);
+    const struct fl_extra *its = fl_extra_of(fl_future_owner(from));
 
     if (fl_promise_move(f, FL_SETTLING) != 1)
         return FILCH_ESTATE;
-    if (extra_of(f) != NULL && its != NULL && its->value_dtor != NULL)
-        extra_of(f)->source = filch_future_retain(owner);
+    if (its != NULL && its->value_dtor != NULL)
+        keep_source(f, from);
     return settle(f, 0, result);
 }

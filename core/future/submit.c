@@ -226,28 +226,53 @@ static filch_task_fn *fn_of_future(const struct fl_task *task)
     return future_of(task)->fn;
 }
 
-static void run_plain(struct fl_task *task)
+/* In a forked child it is the parent's to be told. */
+static void unobserved(struct fl_home *home, const filch_unobserved *info)
 {
-    filch_future *f = future_of(task);
-    struct fl_failure *failure;
-    void *result = NULL;
+    struct fl_pool *p = fl_container_of(home, struct fl_pool, home);
 
-    if (refusal(f) != 0) {
-        task->ops->drop(task, FILCH_ECANCELED);
+    if (fl_forked(&home->forked))
         return;
-    }
-    call(fl_worker_self(), f, &result, &failure);
-    free_value(f, result);
-    fl_failure_free(failure);
-    free_block(f);
+    fl_add(&p->unobserved, 1, relaxed); /* count */
+    if (p->on_unobserved != NULL)
+        p->on_unobserved(info, p->hook_arg);
+}
+
+/* A task without a future has failed. */
+static void nobody_reads(const filch_future *f, int status, const struct fl_failure *failure)
+{
+    filch_unobserved info = {name_of(f), f->fn, fl_error_of(fl_domain_of(status), status, failure)};
+
+    if (status != FILCH_ECANCELED)
+        unobserved(f->home, &info);
 }
 
 static void drop_plain(struct fl_task *task, int status)
 {
     filch_future *f = future_of(task);
 
-    (void)status; /* nobody asks */
     free_argument(f, argument_of(f));
+    nobody_reads(f, status, NULL);
+    free_block(f);
+}
+
+static void run_plain(struct fl_task *task)
+{
+    filch_future *f = future_of(task);
+    struct fl_failure *failure;
+    void *result = NULL;
+    int status = refusal(f);
+
+    if (fl_unlikely(status != 0)) {
+        drop_plain(task, status);
+        return;
+    }
+    status = call(fl_worker_self(), f, &result, &failure);
+    free_value(f, result);
+    if (fl_unlikely(status != 0)) {
+        nobody_reads(f, status, failure);
+        fl_failure_free(failure);
+    }
     free_block(f);
 }
 
@@ -311,7 +336,8 @@ static void let_go(struct fl_home *home, filch_future *f)
     free_argument(f, argument_of(f));
 }
 
-const struct fl_home_ops fl_pool_home_ops = {.free = free_home_future, .let_go = let_go};
+const struct fl_home_ops fl_pool_home_ops = {
+    .free = free_home_future, .let_go = let_go, .unobserved = unobserved};
 
 static filch_future *fill(struct fl_pool *p, void *block, enum fl_future_kind kind,
                           filch_task_fn *fn, void *arg, bool wanted)

@@ -6,8 +6,9 @@
  * an executor it is a task in its own memory: so what is dropped there, cancelled or broken, is told,
  * and nothing is allocated once the continuation is made.
  *
- * A new future that is what another one is (fn NULL, or FLATTEN) keeps it, if it owns its result: the
- * result stays there, and is taken from there.
+ * A new future that is what another one is (fn NULL, or FLATTEN) keeps it, if that owns its result: the
+ * result stays there, and is taken from there. One that fails keeps the future with which the failure
+ * began, so that there is somebody to tell if nobody reads it.
  *
  * Memory   a continuation has a reference for the node and one while it is a task; it has the new
  *          future's; the last of its own gone, it gives that up, and if it was never told, the old
@@ -119,11 +120,23 @@ void fl_follow(filch_future *out, filch_future *from)
 
 /* ---- continuations ---- */
 
-static void settle(struct continuation *c, int status, void *result)
+/* By a failure of its own, after f. */
+static void fail(filch_future *out, filch_future *f, int status, struct fl_failure *failure)
 {
-    if (status != 0)
-        fl_forward_status(c->out, status);
-    else if ((c->flags & FILCH_THEN_FLATTEN) != 0 && result != NULL)
+    if (failure == NULL && status == FILCH_ECANCELED) {
+        fl_forward_status(out, status);
+        return;
+    }
+    if (failure == NULL)
+        failure = fl_failure_create(status > 0 ? "the continuation returned its own error"
+                                               : filch_strerror(status),
+                                    NULL, NULL);
+    fl_promise_fail(out, f, status, failure);
+}
+
+static void settle(struct continuation *c, void *result)
+{
+    if ((c->flags & FILCH_THEN_FLATTEN) != 0 && result != NULL)
         fl_follow(filch_future_retain(c->out), result);
     else
         filch_promise_set_result(c->out, result);
@@ -142,12 +155,10 @@ static void call(struct continuation *c, filch_future *f)
     fl_running_begin(&running, NULL, c->context);
     status = c->fn(f, c->arg, &result);
     failure = fl_running_end(&running, status);
-    if (failure != NULL)
-        fl_promise_fail(c->out, status, failure);
-    else if (status > 0)
-        filch_promise_set_error(c->out, status, "the continuation returned its own error");
+    if (status == 0)
+        settle(c, result);
     else
-        settle(c, status, result);
+        fail(c->out, f, status, failure);
 }
 
 static struct continuation *continuation_of(const struct fl_task *task)
@@ -173,7 +184,7 @@ static void drop_task(struct fl_task *task, int status)
 {
     struct continuation *c = continuation_of(task);
 
-    fl_forward_status(c->out, status);
+    fail(c->out, c->before, status, NULL);
     end_task(c);
 }
 
@@ -193,7 +204,7 @@ static void submit(struct continuation *c, filch_future *f)
     fl_add(&c->listener.refs, 1, relaxed); /* count: the teller has one */
     status = fl_executor_submit_task(c->ex, &c->task);
     if (status != 0) {
-        fl_forward_status(c->out, status);
+        fail(c->out, f, status, NULL);
         end_task(c);
     }
 }
@@ -244,10 +255,7 @@ int filch_then(filch_future *f, filch_executor *ex, unsigned flags, filch_then_f
     c = fl_malloc(sizeof *c);
     if (c == NULL)
         return FILCH_ENOMEM;
-    if (fn == NULL || (flags & FILCH_THEN_FLATTEN) != 0)
-        status = fl_promise_create_follower(&promise);
-    else
-        status = filch_promise_create(&promise);
+    status = fl_promise_create_follower(&promise);
     if (status != 0) {
         fl_free(c);
         return status;

@@ -47,7 +47,8 @@ static void add_up(struct fl_pool *p, filch_executor_stats *sum)
     sum->spares = fl_load(&p->spares_started, relaxed); /* count */
     tombstones = fl_load(&p->tombstones, relaxed);      /* count */
     sum->tombstones =
-        tombstones > 0 ? (uint64_t)tombstones : 0; /* one may be taken out uncounted */
+        tombstones > 0 ? (uint64_t)tombstones : 0;      /* one may be taken out uncounted */
+    sum->unobserved = fl_load(&p->unobserved, relaxed); /* count */
     sum->memory_bytes = (uint64_t)fl_load(&p->home.heap.bytes, relaxed); /* count */
 }
 

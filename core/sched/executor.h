@@ -65,6 +65,8 @@ struct fl_home_ops {
     /* f was cancelled before it started, by the caller, who has not told anybody yet. NULL: it holds
      * nothing that has to go before it does. */
     void (*let_go)(struct fl_home *home, filch_future *f);
+    /* A failure that nobody has read and nobody can read any more. NULL: nobody wants to know. */
+    void (*unobserved)(struct fl_home *home, const filch_unobserved *info);
 };
 
 #endif /* FL_SCHED_EXECUTOR_H */

@@ -217,6 +217,7 @@ int fl_pool_create(struct fl_pool **out, const filch_options *o, const struct fl
     strncpy(p->name, o->name != NULL ? o->name : "filch", sizeof p->name - 1);
     p->on_thread_start = o->on_thread_start;
     p->on_thread_stop = o->on_thread_stop;
+    p->on_unobserved = o->on_unobserved;
     p->hook_arg = o->hook_arg;
     fl_init(&p->blocks_out, BIAS);
 

@@ -126,6 +126,7 @@ struct fl_pool {
     char name[9];
     int (*on_thread_start)(void *);
     void (*on_thread_stop)(void *);
+    void (*on_unobserved)(const filch_unobserved *info, void *hook_arg);
     void *hook_arg;
     void (*drop_handle)(void *handle); /* what the pool frees with itself */
     void *handle;
@@ -148,8 +149,9 @@ struct fl_pool {
     fl_atomic(uint32_t) quiet_seen;
     fl_atomic(uint64_t) ended_outside; /* tasks dropped by a thread that is no worker */
     fl_atomic(uint64_t) spares_started;
-    fl_atomic(int64_t) tombstones; /* cancelled and still queued: submit.c */
-    fl_atomic(int64_t) blocks_out; /* pool.c */
+    fl_atomic(int64_t) tombstones;  /* cancelled and still queued: submit.c */
+    fl_atomic(uint64_t) unobserved; /* likewise */
+    fl_atomic(int64_t) blocks_out;  /* pool.c */
     struct fl_lock join_lock;
     bool joined;
 

@@ -21,6 +21,7 @@ extern "C" {
 #endif
 
 typedef struct filch_executor filch_executor;
+struct filch_unobserved;
 
 enum filch_limit {
     FILCH_MAX_WORKERS = 512, /* more is FILCH_EINVAL */
@@ -68,6 +69,9 @@ typedef struct filch_options {
     size_t trace_events;              /* a ring of that many events for each worker; 0: none */
     unsigned min_workers;             /* started at once, the others when nobody is idle; 0: all */
     int64_t idle_timeout_ns; /* workers above these, and spares, that sleep so long end; 0: never */
+    /* For a failure that nobody has read (filch_unobserved, future.h). hook_arg has to live until the last
+     * of the executor's futures is released. A rival ignores it. */
+    void (*on_unobserved)(const struct filch_unobserved *info, void *hook_arg);
 } filch_options;
 
 /* Makes an executor and starts its workers, or the first min_workers of them. Of the others one is

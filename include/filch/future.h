@@ -37,6 +37,21 @@ typedef struct filch_error {
     void *detail;        /* what filch_fail or filch_promise_set_error_with was given, or NULL */
 } filch_error;
 
+/* A failure that nobody has read: what on_unobserved of an executor or of a promise is told, once for
+ * each. A failed future is read when its status is returned by filch_future_result, _error, _take,
+ * _snapshot or filch_map_next, or is passed on to another future (filch_then, filch_all and the like),
+ * which is then the one to be read. If nobody has by the time the last reference goes, whoever gives
+ * that back calls the hook; for a task without a future, whoever has run or dropped it. What was passed
+ * on, and the failure of a continuation, is told to the executor (or the promise) that it all began
+ * with. Cancelled is not failed, and neither is a task that returns FILCH_ECANCELED because it was asked
+ * to stop. In a forked child nothing of the parent's is told.
+ * Nothing is locked, and the hook may call anything. All of info is good while it runs. */
+typedef struct filch_unobserved {
+    const char *name;                    /* of the task's or the promise's options, or NULL */
+    int (*fn)(void *arg, void **result); /* the task's; NULL: a promise's, or a continuation's */
+    filch_error error;
+} filch_unobserved;
+
 /* Takes a further reference. Returns f; NULL gives NULL. */
 FILCH_API filch_future *filch_future_retain(filch_future *f);
 
@@ -125,6 +140,9 @@ typedef struct filch_promise_options {
     size_t size;
     void (*value_dtor)(void *value, void *dtor_arg); /* the promise owns its result */
     void *dtor_arg;
+    const char *name; /* for on_unobserved; not copied */
+    void (*on_unobserved)(const filch_unobserved *info, void *arg);
+    void *unobserved_arg;
 } filch_promise_options;
 
 /* filch_promise_create with options, which may be NULL.

@@ -38,6 +38,7 @@ typedef struct filch_executor_stats {
     uint64_t trace_dropped; /* events that found their ring full */
     uint64_t memory_bytes;  /* taken from the allocator now */
     uint64_t tombstones;    /* cancelled, and not yet taken out of the queue, now */
+    uint64_t unobserved;    /* failures that nobody has read: filch_unobserved (future.h) */
 } filch_executor_stats;
 
 /* Fills in *stats. Returns 0, FILCH_EINVAL if size is not set, FILCH_ENOTSUP for a rival. */

@@ -32,8 +32,8 @@ typedef int filch_task_fn(void *arg, void **result);
  * once for a detail that is not NULL: when the last reference goes, or as soon as nobody can ask for it:
  * there is no future, another failure was given or another status returned, or there is no memory, and
  * then code stands alone. A failure that is passed on (filch_then, filch_all) takes code, domain and
- * message with it; the detail stays with the first future. Of a scope's task or a map's call the code
- * alone is kept.
+ * message with it; the detail stays with the first future, which is kept for as long. Of a scope's task
+ * or a map's call the code alone is kept.
  * Returns code; FILCH_EINVAL for 0. Outside of a function it does nothing but to call detail_dtor. */
 FILCH_API int filch_fail(int code, const char *message, void *detail,
                          void (*detail_dtor)(void *detail));
@@ -96,8 +96,8 @@ typedef struct filch_task_options {
     filch_deadline
         start_by;   /* not started by then it fails with FILCH_EEXPIRED; 0: FILCH_FOREVER */
     unsigned flags; /* enum filch_task_flags */
-    const char *name; /* of the task, for the trace (stats.h); not copied: it has to live as long as
-                         the executor and the future */
+    const char *name; /* of the task, for the trace (stats.h) and on_unobserved; not copied: it has to
+                         live as long as the executor and the future */
     void (*value_dtor)(void *value, void *dtor_arg); /* the task owns what its function sets */
     void (*arg_dtor)(void *arg, void *dtor_arg);     /* the task owns its argument */
     void *dtor_arg;                                  /* for both */

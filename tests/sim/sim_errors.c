@@ -141,3 +141,146 @@ SCENARIO(what_a_task_says_without_memory_is_its_code, .alloc_faults = 2)
     sim_join_all();
     free_pool_by_hand(); /* and no detail is left */
 }
+
+/* ---- what nobody reads ---- */
+
+static fl_atomic(int) told;
+
+static void note(const filch_unobserved *info, void *arg)
+{
+    sim_check(arg == &told && info->error.code == CODE);
+    sim_check(strcmp(info->error.message, "five") == 0 && *(int *)info->error.detail == CODE);
+    fl_add(&told, 1, relaxed);
+}
+
+static void watched(int holders)
+{
+    filch_promise_options o = {.size = sizeof o, .on_unobserved = note, .unobserved_arg = &told};
+
+    reset();
+    fl_init(&told, 0);
+    sim_solo_begin();
+    sim_check(filch_promise_create_with(&f, &o) == 0);
+    while (--holders > 0)
+        filch_future_retain(f);
+    sim_solo_end();
+}
+
+static void releases(void *arg)
+{
+    (void)arg;
+    filch_future_release(f);
+}
+
+static void check_told(int times)
+{
+    sim_check(fl_load(&told, relaxed) == times);
+    sim_check(count_destroyed() == 1);
+}
+
+SCENARIO(a_failure_that_two_release_unread_is_told_once)
+{
+    watched(3);
+    sim_spawn(releases, NULL);
+    sim_spawn(releases, NULL);
+    fails(NULL);
+    sim_join_all();
+    check_told(1);
+}
+
+SCENARIO(a_failure_that_one_reads_and_two_release_is_not_told)
+{
+    watched(3);
+    sim_spawn(releases, NULL);
+    sim_spawn(reads, NULL);
+    fails(NULL);
+    sim_join_all();
+    check_told(0);
+}
+
+SCENARIO(a_failure_that_two_read_at_once_is_not_told)
+{
+    watched(2);
+    filch_future_retain(f);
+    fails(NULL);
+    sim_spawn(reads, NULL);
+    reads(NULL);
+    sim_join_all();
+    check_told(0);
+}
+
+/* Reads it if it is there. */
+static bool looked;
+
+static void looks(void *arg)
+{
+    filch_snapshot s;
+
+    (void)arg;
+    sim_check(filch_future_snapshot(f, &s) == 0);
+    looked = s.state == FILCH_FAILED;
+    sim_check(!looked || *(int *)s.error.detail == CODE);
+    filch_future_release(f);
+}
+
+SCENARIO(a_failure_is_read_by_a_look_that_comes_in_time_or_is_told)
+{
+    watched(3);
+    looked = false;
+    sim_spawn(looks, NULL);
+    sim_spawn(releases, NULL);
+    fails(NULL);
+    sim_join_all();
+    check_told(!looked);
+}
+
+static void note_status(const filch_unobserved *info, void *arg)
+{
+    sim_check(arg == &told && info->fn == task_fails && info->error.code == CODE);
+    fl_add(&told, 1, relaxed);
+}
+
+SCENARIO(a_task_s_failure_is_told_once_by_whoever_lets_go_last)
+{
+    queue_one(task_fails);
+    fl_init(&told, 0);
+    pool->on_unobserved = note_status;
+    pool->hook_arg = &told;
+    sim_spawn(runs, NULL);
+    filch_future_release(f);
+    sim_join_all();
+    sim_check(fl_load(&told, relaxed) == 1 && fl_load(&pool->unobserved, relaxed) == 1);
+    sim_check(count_destroyed() == 2);
+    free_pool_by_hand();
+}
+
+/* Passed on while it is released, and then read or not by whoever has the other one. */
+static void passed_on(bool is_read)
+{
+    filch_future *out;
+
+    queue_one(task_fails);
+    fl_init(&told, 0);
+    pool->on_unobserved = note_status;
+    pool->hook_arg = &told;
+    sim_spawn(runs, NULL);
+    sim_check(filch_then(f, NULL, 0, NULL, NULL, &out) == 0);
+    filch_future_release(f);
+    if (is_read)
+        sim_check(filch_future_result(out, FILCH_FOREVER, NULL) == CODE);
+    filch_future_release(out);
+    sim_join_all();
+    sim_check(fl_load(&told, relaxed) == !is_read);
+    sim_check(count_destroyed() == 2);
+    free_pool_by_hand();
+}
+
+SCENARIO(a_failure_that_is_passed_on_and_not_read_is_told_once)
+{
+    passed_on(false);
+}
+
+SCENARIO(a_failure_that_is_passed_on_and_read_is_not_told)
+{
+    passed_on(true);
+}
