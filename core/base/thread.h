@@ -16,9 +16,8 @@ struct fl_self {
     size_t stack_eighth;    /* an eighth of its size */
     uint32_t lane;          /* where this thread last submitted from outside: a hint */
     uint32_t nohelp;        /* depth of filch_nohelp_begin */
-    void *token;            /* the filch_token of the task that runs, or NULL */
-    void *context;          /* ... and its filch_context, or NULL */
     void *running;          /* the struct fl_running of the function that runs, or NULL */
+    void *context;          /* its filch_context, or NULL */
     uint32_t telling;       /* futures that this thread is in the middle of telling: waiter.c */
     void *untold;           /* ... and those that wait until it is done, oldest first */
     void *untold_last;

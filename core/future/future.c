@@ -168,9 +168,11 @@ static bool is_taken(const filch_future *f)
 
 int fl_future_outcome(const filch_future *f, void **result)
 {
-    switch (fl_future_phase(f)) {
+    uint32_t state = fl_load(&f->state, acquire); /* F2 */
+
+    switch (state & FL_PHASE) {
     case FL_FINISHED:
-        if (is_taken(f))
+        if (fl_unlikely((state & FL_TAKEN) != 0) || (fl_unlikely(f->has_extra) && is_taken(f)))
             return FILCH_ESTATE;
         if (result != NULL)
             *result = f->u.result;
@@ -246,18 +248,18 @@ static void report(const filch_future *f, uint32_t state)
     }
 }
 
-/* Its last holder's: what a failure has, or a result that nobody has taken, goes with it. */
-static void free_outcome(filch_future *f)
+/* Its last holder's: what a failure has, or a result that nobody has taken, goes with it. Few have either,
+ * and the others need not make room for it. */
+__attribute__((noinline)) static void free_outcome(filch_future *f, uint32_t state)
 {
     const struct fl_extra *extra = fl_extra_of(f);
-    uint32_t state = fl_load(&f->state, relaxed); /* settled by F5 F6 */
 
     if (fl_unlikely((state & FL_PHASE) == FL_FAILED)) {
         if ((state & FL_OBSERVED) == 0)
             report(f, state); /* B6 */
         fl_failure_free(f->u.failure);
     }
-    if (fl_likely(extra == NULL))
+    if (extra == NULL)
         return;
     if (extra->value_dtor != NULL && (state & (FL_PHASE | FL_TAKEN)) == FL_FINISHED &&
         f->u.result != NULL)
@@ -268,8 +270,12 @@ static void free_outcome(filch_future *f)
 
 static void free_future(filch_future *f)
 {
+    uint32_t state;
+
     fl_waiters_free(f);
-    free_outcome(f);
+    state = fl_load(&f->state, relaxed); /* settled by F5 F6 */
+    if (fl_unlikely((state & FL_PHASE) == FL_FAILED || f->has_extra))
+        free_outcome(f, state);
     if (f->home != NULL)
         f->home->ops->free(f->home, f);
     else

@@ -90,8 +90,8 @@ void fl_future_init(filch_future *f, const struct fl_task_ops *ops, struct fl_ho
 bool fl_future_claim(filch_future *f);
 
 /* The claimer's: decides the outcome by what the task returned, and tells everyone. value is the
- * result, or if status is not 0 the struct fl_failure that the future will free, or NULL. The caller holds a
- * reference of its own throughout. */
+ * result, or if status is not 0 the struct fl_failure that the future will free, or NULL. The caller
+ * holds a reference of its own throughout. */
 void fl_future_finish(filch_future *f, int status, void *value);
 
 /* The same for a record in the caller's memory: showing the outcome is the last touch. */

@@ -14,8 +14,8 @@
 struct fl_running {
     struct fl_self *self;
     struct fl_running *below;
-    void *token_below;
     void *context_below;
+    filch_token *token;
     struct fl_failure *failure; /* what filch_fail was given last, for code */
     int code;
 };
@@ -27,11 +27,10 @@ static inline void fl_running_begin(struct fl_running *r, filch_token *t, filch_
 
     r->self = self;
     r->below = self->running;
-    r->token_below = self->token;
     r->context_below = self->context;
+    r->token = t;
     r->failure = NULL;
     self->running = r;
-    self->token = t;
     self->context = c;
 }
 
@@ -39,7 +38,6 @@ static inline void fl_running_begin(struct fl_running *r, filch_token *t, filch_
 static inline struct fl_failure *fl_running_end(const struct fl_running *r, int status)
 {
     r->self->running = r->below;
-    r->self->token = r->token_below;
     r->self->context = r->context_below;
     if (fl_likely(r->failure == NULL) || r->code == status)
         return r->failure;

@@ -146,7 +146,8 @@ static int call(struct fl_worker *w, filch_future *f, void **result, struct fl_f
     struct fl_running running;
     int status;
 
-    fl_worker_trace_named(w, FILCH_TRACE_START, fn, name_of(f));
+    if (fl_unlikely(w->trace != NULL))
+        fl_worker_trace_named(w, FILCH_TRACE_START, fn, name_of(f));
     if (fl_likely(extra == NULL))
         fl_running_begin(&running, NULL, NULL);
     else
@@ -155,7 +156,8 @@ static int call(struct fl_worker *w, filch_future *f, void **result, struct fl_f
     status = fn(arg, result);
     fl_worker_is_busy(w, -1);
     *failure = fl_running_end(&running, status);
-    fl_worker_trace_named(w, FILCH_TRACE_END, fn, name_of(f));
+    if (fl_unlikely(w->trace != NULL))
+        fl_worker_trace_named(w, FILCH_TRACE_END, fn, name_of(f));
     fl_count(&w->count.executed);
     free_argument(f, arg);
     return status;

@@ -12,6 +12,7 @@
 #include "base/atomic.h"
 #include "base/clock.h"
 #include "base/thread.h"
+#include "future/running.h"
 
 struct filch_token {
     fl_atomic(uint32_t) cancelled;
@@ -79,7 +80,9 @@ bool filch_token_is_cancelled(const filch_token *t)
 
 filch_token *fl_token_current(void)
 {
-    return fl_self()->token;
+    const struct fl_running *r = fl_self()->running;
+
+    return r != NULL ? r->token : NULL;
 }
 
 bool filch_cancel_requested(void)

@@ -5,7 +5,8 @@
  * A future is decided once and told to everyone who asks. It is reference counted: submit hands out
  * one reference, the task holds another, and whoever sees it over may release it that instant. The
  * result pointer belongs to whoever the task and its user agree on; filch passes it along, and frees it
- * only if the task was given a value_dtor (submit.h). The states are PENDING, RUNNING, then one of FINISHED, FAILED or CANCELLED for ever.
+ * only if the task was given a value_dtor (submit.h). The states are PENDING, RUNNING, then one of
+ * FINISHED, FAILED or CANCELLED for ever.
  *
  *     void *result;
  *     int status = filch_future_result(future, filch_in_ms(100), &result);
