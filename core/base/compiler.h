@@ -38,6 +38,11 @@ enum {
 #define fl_unlikely(x)                   __builtin_expect(!!(x), 0)
 #define fl_container_of(p, type, member) ((type *)(void *)((char *)(p)-offsetof(type, member)))
 
+/* Calls fn with the variable's address when its scope is left, also by a thread that ends in the middle
+ * (pthread_exit, pthread_cancel): so it stands wherever a user's function is called. It costs nothing
+ * where fn is inline and tells by a flag that there is nothing to do. */
+#define fl_cleanup(fn) __attribute__((cleanup(fn)))
+
 /* A moment's pause in a spin loop: leaves the core's other half and the bus to others. */
 static inline void fl_relax(void)
 {

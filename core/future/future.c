@@ -318,16 +318,17 @@ bool filch_future_cancelled(const filch_future *f)
     return f != NULL && fl_future_phase(f) == FL_CANCELLED;
 }
 
+static void release(filch_future **f)
+{
+    filch_future_release(*f);
+}
+
 bool filch_future_cancel(filch_future *f)
 {
-    bool cancelled;
+    filch_future *mine fl_cleanup(release) =
+        filch_future_retain(f); /* a callback may release the caller's, or end the thread */
 
-    if (f == NULL)
-        return false;
-    filch_future_retain(f); /* a callback may release the caller's */
-    cancelled = fl_future_drop(f, FILCH_ECANCELED) || filch_future_cancelled(f);
-    filch_future_release(f);
-    return cancelled;
+    return f != NULL && (fl_future_drop(f, FILCH_ECANCELED) || filch_future_cancelled(f));
 }
 
 void fl_future_observe(filch_future *f)

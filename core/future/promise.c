@@ -4,6 +4,7 @@
  * process's own. */
 #include "base/alloc.h"
 #include "base/atomic.h"
+#include "base/compiler.h"
 #include "base/options.h"
 #include "future/error.h"
 #include "future/future.h"
@@ -74,12 +75,17 @@ int filch_promise_start(filch_future *f)
     return f->kind == FL_KIND_PROMISE ? fl_promise_move(f, FL_RUNNING) : FILCH_ESTATE;
 }
 
+static void release(filch_future **f)
+{
+    filch_future_release(*f);
+}
+
 /* The setter may hold the only reference, and a callback may release it. */
 static int settle_with(filch_future *f, int status, void *value, uint32_t bit)
 {
-    filch_future_retain(f);
-    fl_future_finish_with(f, status, value, bit);
-    filch_future_release(f);
+    filch_future *mine fl_cleanup(release) = filch_future_retain(f);
+
+    fl_future_finish_with(mine, status, value, bit);
     return 0;
 }
 

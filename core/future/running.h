@@ -45,4 +45,10 @@ static inline struct fl_failure *fl_running_end(const struct fl_running *r, int 
     return NULL;
 }
 
+/* It has ended its thread instead of returning. */
+static inline void fl_running_abandon(const struct fl_running *r)
+{
+    fl_failure_free(fl_running_end(r, FILCH_EABANDONED));
+}
+
 #endif /* FL_FUTURE_RUNNING_H */

@@ -14,6 +14,10 @@
  *          A filch_task is the same record in the caller's memory (task.c): no reference counts it, and
  *          it is taken out of its queue before it runs, never claimed in there.
  *
+ * Ends     a function may end its thread instead of returning (pthread_exit, pthread_cancel). Then its
+ *          future fails with FILCH_EABANDONED as the stack is unwound, and so does each one below it on the
+ *          stack; worker.c sees to the thread.
+ *
  * Words    floor, runner   of a future: the runner's, once, before the function
  *          tombstones      of a pool: a count, up by whoever cancels and down by whoever takes it out of
  *                          the queue; the latter may be first
@@ -137,25 +141,48 @@ static int refusal(filch_future *f)
     return extra->start_by != FILCH_FOREVER && fl_now() >= extra->start_by ? FILCH_EEXPIRED : 0;
 }
 
+/* A function that is under way, and what to do if it does not return. */
+struct call {
+    struct fl_worker *w;
+    filch_future *f;
+    void *arg;
+    bool has_returned;
+    struct fl_running running;
+};
+
+static inline void end_call(struct call *c)
+{
+    if (fl_likely(c->has_returned))
+        return;
+    fl_worker_is_busy(c->w, -1);
+    fl_running_abandon(&c->running);
+    free_argument(c->f, c->arg);
+}
+
 /* *failure is what goes with a status that is not 0, the caller's; or NULL. */
 static int call(struct fl_worker *w, filch_future *f, void **result, struct fl_failure **failure)
 {
     filch_task_fn *fn = f->fn;
     void *arg = argument_of(f);
     struct extra *extra = extra_of(f);
-    struct fl_running running;
     int status;
 
+    struct call c fl_cleanup(end_call);
+    c.w = w;
+    c.f = f;
+    c.arg = arg;
+    c.has_returned = false;
     if (fl_unlikely(w->trace != NULL))
         fl_worker_trace_named(w, FILCH_TRACE_START, fn, name_of(f));
     if (fl_likely(extra == NULL))
-        fl_running_begin(&running, NULL, NULL);
+        fl_running_begin(&c.running, NULL, NULL);
     else
-        fl_running_begin(&running, extra->token, extra->context);
+        fl_running_begin(&c.running, extra->token, extra->context);
     fl_worker_is_busy(w, 1);
     status = fn(arg, result);
+    c.has_returned = true;
     fl_worker_is_busy(w, -1);
-    *failure = fl_running_end(&running, status);
+    *failure = fl_running_end(&c.running, status);
     if (fl_unlikely(w->trace != NULL))
         fl_worker_trace_named(w, FILCH_TRACE_END, fn, name_of(f));
     fl_count(&w->count.executed);
@@ -171,15 +198,36 @@ static int call_claimed(struct fl_worker *w, filch_future *f, void **result,
     return call(w, f, result, failure);
 }
 
+/* A task that is being run, with what its function has set so far. */
+struct run {
+    filch_future *f;
+    void *result;
+    bool has_returned;
+};
+
+static inline void end_claimed(struct run *run)
+{
+    if (fl_likely(run->has_returned))
+        return;
+    free_value(run->f, run->result);
+    fl_future_finish(run->f, FILCH_EABANDONED, NULL);
+}
+
+static inline void release(filch_future **f)
+{
+    filch_future_release(*f);
+}
+
 static void run_claimed(struct fl_worker *w, filch_future *f)
 {
+    struct run run fl_cleanup(end_claimed) = {f, NULL, false};
     struct fl_failure *failure;
-    void *result = NULL;
-    int status = call_claimed(w, f, &result, &failure);
+    int status = call_claimed(w, f, &run.result, &failure);
 
+    run.has_returned = true;
     if (fl_unlikely(status != 0))
-        free_value(f, result);
-    fl_future_finish(f, status, fl_likely(status == 0) ? result : failure);
+        free_value(f, run.result);
+    fl_future_finish(f, status, fl_likely(status == 0) ? run.result : failure);
 }
 
 static void refuse(filch_future *f, int status)
@@ -201,7 +249,7 @@ static void bury(const filch_future *f)
 
 static void run_future(struct fl_task *task)
 {
-    filch_future *f = future_of(task);
+    filch_future *f fl_cleanup(release) = future_of(task); /* the queue's reference */
     int status = refusal(f);
 
     if (fl_likely(status == 0) && fl_likely(fl_future_claim(f))) {
@@ -211,7 +259,6 @@ static void run_future(struct fl_task *task)
             refuse(f, status);
         bury(f);
     }
-    filch_future_release(f);
 }
 
 static void drop_future(struct fl_task *task, int status)
@@ -258,39 +305,55 @@ static void drop_plain(struct fl_task *task, int status)
     free_block(f);
 }
 
+/* Nobody has its future. */
+static inline void end_plain(struct run *run)
+{
+    free_value(run->f, run->result);
+    if (fl_unlikely(!run->has_returned))
+        nobody_reads(run->f, FILCH_EABANDONED, NULL);
+    free_block(run->f);
+}
+
 static void run_plain(struct fl_task *task)
 {
     filch_future *f = future_of(task);
     struct fl_failure *failure;
-    void *result = NULL;
     int status = refusal(f);
 
     if (fl_unlikely(status != 0)) {
         drop_plain(task, status);
         return;
     }
-    status = call(fl_worker_self(), f, &result, &failure);
-    free_value(f, result);
+
+    struct run run fl_cleanup(end_plain) = {f, NULL, false};
+    status = call(fl_worker_self(), f, &run.result, &failure);
+    run.has_returned = true;
     if (fl_unlikely(status != 0)) {
         nobody_reads(f, status, failure);
         fl_failure_free(failure);
     }
-    free_block(f);
+}
+
+static inline void end_own(struct run *run)
+{
+    if (fl_unlikely(!run->has_returned))
+        fl_future_finish_own(run->f, FL_FAILED, FILCH_EABANDONED, NULL);
 }
 
 /* Of a record in the caller's memory: nobody else claims it, and its end is the last touch. */
 static void run_own(struct fl_task *task)
 {
     filch_future *f = future_of(task);
+    struct run run fl_cleanup(end_own) = {f, NULL, false};
     struct fl_failure *failure;
-    void *result = NULL;
     int status;
 
     fl_future_claim(f);
-    status = call_claimed(fl_worker_self(), f, &result, &failure);
+    status = call_claimed(fl_worker_self(), f, &run.result, &failure);
+    run.has_returned = true;
     fl_failure_free(failure); /* there is nobody to ask for it */
     fl_future_finish_own(f, status == 0 ? FL_FINISHED : FL_FAILED, status,
-                         status == 0 ? result : NULL);
+                         status == 0 ? run.result : NULL);
 }
 
 static void drop_own(struct fl_task *task, int status)
@@ -309,10 +372,10 @@ bool fl_future_run_here(struct fl_worker *w, filch_future *f)
         return false; /* its queue would find the caller's memory when it is over */
     if (refusal(f) != 0 || !fl_future_claim(f))
         return false;
-    filch_future_retain(f); /* the queue's reference may go while we run */
+    filch_future *mine fl_cleanup(release) =
+        filch_future_retain(f); /* the queue's reference may go while we run */
     fl_count(&w->count.helped);
-    run_claimed(w, f);
-    filch_future_release(f);
+    run_claimed(w, mine);
     return true;
 }
 

@@ -142,19 +142,37 @@ static void settle(struct continuation *c, void *result)
         filch_promise_set_result(c->out, result);
 }
 
+struct call {
+    struct continuation *c;
+    struct fl_running running;
+    bool has_returned;
+};
+
+static inline void end_call(struct call *call)
+{
+    if (call->has_returned)
+        return;
+    fl_running_abandon(&call->running);
+    fl_forward_status(call->c->out, FILCH_EABANDONED);
+}
+
 /* f is over, and the function is to be called here. */
 static void call(struct continuation *c, filch_future *f)
 {
-    struct fl_running running;
     struct fl_failure *failure;
     void *result = NULL;
     int status;
 
     if (filch_promise_start(c->out) != 1)
         return; /* it was cancelled */
-    fl_running_begin(&running, NULL, c->context);
+
+    struct call call fl_cleanup(end_call);
+    call.c = c;
+    call.has_returned = false;
+    fl_running_begin(&call.running, NULL, c->context);
     status = c->fn(f, c->arg, &result);
-    failure = fl_running_end(&running, status);
+    call.has_returned = true;
+    failure = fl_running_end(&call.running, status);
     if (status == 0)
         settle(c, result);
     else
@@ -172,12 +190,16 @@ static void end_task(struct continuation *c)
     fl_listener_release(&c->listener);
 }
 
+static void end_task_of(struct continuation **c)
+{
+    end_task(*c);
+}
+
 static void run_task(struct fl_task *task)
 {
-    struct continuation *c = continuation_of(task);
+    struct continuation *c fl_cleanup(end_task_of) = continuation_of(task);
 
     call(c, c->before);
-    end_task(c);
 }
 
 static void drop_task(struct fl_task *task, int status)

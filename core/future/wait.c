@@ -416,6 +416,20 @@ int fl_await_objection(filch_future *const *futures, size_t n)
     return 0;
 }
 
+/* A group that a thread waits for: left, whether the wait is over or the thread ends in what it runs
+ * meanwhile. */
+struct joined {
+    struct fl_group *g;
+    struct fl_waiter **nodes;
+    size_t n;
+};
+
+static void leave_group(struct joined *j)
+{
+    leave_all(j->nodes, j->n, j->g);
+    fl_group_release(j->g);
+}
+
 /* room is for n pointers: first the nodes, then the futures that are put aside. */
 static ptrdiff_t wait_for(filch_future **futures, size_t n, const filch_wait_options *o,
                           void **room)
@@ -435,14 +449,14 @@ static ptrdiff_t wait_for(filch_future **futures, size_t n, const filch_wait_opt
             return FILCH_ENOMEM;
         fl_init(&g->missing, o->at_least);
         memset(room, 0, n * sizeof room[0]);
+
+        struct joined joined fl_cleanup(leave_group) = {g, nodes, n};
         status = join_all(futures, n, g, nodes);
         if (status == 0) {
             struct fl_awaited awaited = {has_fired, sleep_on_group, g, futures, n, NULL};
 
             status = await(&awaited, o->deadline, o->spin_ns);
         }
-        leave_all(nodes, n, g);
-        fl_group_release(g);
         if (status != 0 && status != FILCH_ETIMEDOUT)
             return status;
     }

@@ -246,6 +246,11 @@ bool fl_waiter_leave(struct fl_waiter *node, struct fl_listener *l)
     return true;
 }
 
+static void release_listener(struct fl_listener **l)
+{
+    fl_listener_release(*l);
+}
+
 static void tell_one(filch_future *f, struct fl_waiter *node)
 {
     if (node->callback != NULL) {
@@ -255,20 +260,41 @@ static void tell_one(filch_future *f, struct fl_waiter *node)
     struct fl_listener *l = fl_swap(&node->target, TOLD, acquire); /* V5 */
     if (l == VACANT)
         return;
-    l->tell(l, f, node);
-    fl_listener_release(l);
+
+    struct fl_listener *told fl_cleanup(release_listener) = l;
+    l->tell(told, f, node);
+}
+
+struct telling {
+    struct fl_self *self;
+    struct fl_waiter *next;
+    bool is_done;
+};
+
+static void tell_all(struct fl_self *self, struct fl_waiter *oldest);
+
+/* If one of them has ended the thread, the others are told all the same. */
+static void end_telling(struct telling *t)
+{
+    if (!t->is_done)
+        tell_all(t->self, t->next);
+    t->self->telling--;
+    if (!t->is_done && t->self->telling == 0)
+        fl_waiters_catch_up();
 }
 
 static void tell_all(struct fl_self *self, struct fl_waiter *oldest)
 {
-    self->telling++;
-    while (oldest != NULL) {
-        struct fl_waiter *newer = oldest->newer;
+    struct telling t fl_cleanup(end_telling) = {self, oldest, false};
 
-        tell_one(oldest->f, oldest);
-        oldest = newer;
+    self->telling++;
+    while (t.next != NULL) {
+        struct fl_waiter *node = t.next;
+
+        t.next = node->newer;
+        tell_one(node->f, node);
     }
-    self->telling--;
+    t.is_done = true;
 }
 
 /* A callback that completes a future whose callback completes a future would grow the stack without a
@@ -286,17 +312,21 @@ static void put_off(struct fl_self *self, struct fl_waiter *oldest)
     self->untold_last = oldest;
 }
 
+static void release_future(filch_future **f)
+{
+    filch_future_release(*f);
+}
+
 void fl_waiters_catch_up(void)
 {
     struct fl_self *self = fl_self();
     struct fl_waiter *oldest;
 
     while ((oldest = self->untold) != NULL) {
-        filch_future *f = oldest->f;
+        filch_future *f fl_cleanup(release_future) = oldest->f;
 
         self->untold = oldest->queued;
         tell_all(self, oldest);
-        filch_future_release(f);
     }
 }
 

@@ -29,9 +29,10 @@ struct chunk {
     struct fl_waiter *node; /* unordered */
     filch_task_fn *fn;
     fl_atomic(uint32_t) refs;
-    int failed;  /* why no call was made; 0: they were */
-    size_t n;    /* calls */
-    size_t told; /* of them, given to the user */
+    int failed;   /* why no call was made; 0: they were */
+    size_t n;     /* calls */
+    size_t begun; /* ... that were made */
+    size_t told;  /* of them, given to the user */
     struct call {
         void *arg, *result;
         int status;
@@ -66,8 +67,10 @@ static int run_chunk(void *chunk, void **result)
     struct chunk *c = chunk;
 
     *result = c;
-    for (size_t i = 0; i < c->n; i++)
+    for (size_t i = 0; i < c->n; i++) {
+        c->begun = i + 1; /* it may not return: then the rest is dropped */
         c->call[i].status = c->fn(c->call[i].arg, &c->call[i].result);
+    }
     chunk_release(c);
     return 0;
 }
@@ -89,6 +92,7 @@ static struct chunk *chunk_get(filch_map_iter *it)
     c->fn = it->fn;
     c->failed = 0;
     c->n = 0;
+    c->begun = 0;
     c->told = 0;
     fl_init(&c->refs, 2);
     return c;
@@ -103,7 +107,7 @@ static void chunk_put(filch_map_iter *it, struct chunk *c)
 
 static void drop_args(filch_map_iter *it, const struct chunk *c)
 {
-    for (size_t i = 0; i < c->n && it->options.drop != NULL; i++)
+    for (size_t i = c->begun; i < c->n && it->options.drop != NULL; i++)
         it->options.drop(it->source, c->call[i].arg);
 }
 

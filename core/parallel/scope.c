@@ -95,26 +95,41 @@ static void skip(filch_scope *s)
     fl_store(&s->skipped, 1, relaxed); /* settled by S1 */
 }
 
+/* A child that is under way: what it returned, or that it ended its thread. */
+struct run {
+    struct child *c;
+    struct fl_running running;
+    int status;
+};
+
+static void end_run(struct run *run)
+{
+    filch_scope *s = run->c->scope;
+
+    fl_failure_free(fl_running_end(&run->running, run->status));
+    if (run->status != 0)
+        count_failure(s, run->status);
+    else
+        count_success(s);
+    end_child(run->c);
+}
+
 static void run_child(struct fl_task *task)
 {
     struct child *c = child_of(task);
-    struct fl_running running;
     void *result = NULL;
-    int status;
 
     if (filch_token_is_cancelled(c->scope->token)) {
         skip(c->scope);
         end_child(c);
         return;
     }
-    fl_running_begin(&running, c->scope->token, c->context);
-    status = c->fn(c->arg, &result);
-    fl_failure_free(fl_running_end(&running, status));
-    if (status != 0)
-        count_failure(c->scope, status);
-    else
-        count_success(c->scope);
-    end_child(c);
+
+    struct run run fl_cleanup(end_run);
+    run.c = c;
+    run.status = FILCH_EABANDONED;
+    fl_running_begin(&run.running, c->scope->token, c->context);
+    run.status = c->fn(c->arg, &result);
 }
 
 static void drop_child(struct fl_task *task, int status)

@@ -39,7 +39,6 @@
  *                                                 who waits for that, moves this word: the later of
  *                                                 two sees what the earlier did before
  *         N10 notify    mode   look <- stop.c's X1     after N1
- *         N11 announce  mode   look <- stop.c's X1     after N3: who sees it paused is woken by N6
  *         N8  notify    vacant look <- spare.c's E10    after N1, which found nobody
  * Why a push may go unannounced while somebody searches: the pusher stored bottom and then read idle
  * before that searcher's N3 or N4, so in the single order of looks the searcher's look at bottom
@@ -243,6 +242,7 @@ static struct fl_task *idle_until_work(struct fl_worker *w, bool searching)
 
     for (;;) {
         struct fl_task *task = searching ? search(w) : NULL;
+        uint32_t mode;
 
         if (task != NULL) {
             found(p);
@@ -250,13 +250,14 @@ static struct fl_task *idle_until_work(struct fl_worker *w, bool searching)
         }
         announce(p, searching);
         fl_stop_poll(p);
-        /* settled by N3: whoever set it has moved idle since, before our announce or after */
-        if ((fl_load(&p->mode, relaxed) & FL_EXIT) != 0 || fl_forked(&p->home.forked)) {
+        /* settled by N3: who ends it or a pause of it has moved idle since, before our announce or after */
+        mode = fl_load(&p->mode, relaxed);
+        if ((mode & FL_EXIT) != 0 || fl_forked(&p->home.forked)) {
             renounce(p, false);
             fl_idle_wake_all(p); /* I5 */
             return NULL;
         }
-        if ((fl_look(&p->mode) & FL_PAUSED) == 0 && fl_work_is_visible(p)) { /* N11 */
+        if ((mode & FL_PAUSED) == 0 && fl_work_is_visible(p)) {
             renounce(p, true);
         } else {
             fl_count(&w->count.parks);
@@ -288,6 +289,13 @@ struct fl_task *fl_idle(struct fl_worker *w)
 
 struct fl_task *fl_idle_arrive(struct fl_worker *w)
 {
+    struct fl_task *task;
+
     fl_add(&w->pool->idle, SEARCHER, relaxed); /* count: it is the leaving that orders */
-    return idle_until_work(w, true);
+    task =
+        fl_deque_pop(&w->deque); /* what the slot's last thread has left: nobody searches his own */
+    if (task == NULL)
+        return idle_until_work(w, true);
+    found(w->pool);
+    return task;
 }

@@ -260,7 +260,8 @@ void fl_slot_fill(struct fl_pool *p);        /* a thread for a worker's slot tha
 bool fl_slot_may_end(struct fl_worker *w); /* it has slept for too long: true if nobody needs it */
 int fl_pool_set_active(struct fl_pool *p, unsigned n);
 unsigned fl_pool_active(const struct fl_pool *p);
-void fl_slot_vacate(struct fl_worker *w); /* its thread ends, and the pool goes on */
+void fl_slot_replace(struct fl_worker *w); /* its thread ends in the middle, and another goes on */
+void fl_slot_vacate(struct fl_worker *w);  /* its thread ends, and the pool goes on */
 
 /* stop.c */
 bool fl_is_quiet(struct fl_pool *p);

@@ -159,6 +159,30 @@ bool fl_slot_may_end(struct fl_worker *w)
     return w->retires;
 }
 
+void fl_slot_replace(struct fl_worker *w)
+{
+    enum {
+        MOMENT_NS = 1000000
+    };
+    struct fl_pool *p = w->pool;
+
+    w->nested = 0;
+    w->retires = false;
+    for (;;) {
+        uint32_t mode;
+
+        fl_idle_meet(p);
+        fl_stop_poll(p);          /* what it was about may have been the last of all */
+        mode = fl_look(&p->mode); /* E6 */
+        if ((mode & FL_EXIT) != 0)
+            return;
+        fl_store(&w->busy, 1, relaxed); /* own word */
+        if (fl_worker_start(w) == 0)
+            return;
+        fl_futex_wait(&p->mode, mode, fl_saturating_add(fl_now(), MOMENT_NS));
+    }
+}
+
 void fl_slot_vacate(struct fl_worker *w)
 {
     struct fl_pool *p = w->pool;

@@ -26,7 +26,7 @@
  *             orphan, and then it alone frees it
  *         Q5  FL_PAUSED goes when a pool closes or breaks, in the same move, and does not come back: so a pool
  *             that is to end is never paused
- * Orders  X1  end       mode           CAS, or, and seq_cst -> X2 spare.c's E6 push.c's H3 idle.c's N10 N11
+ * Orders  X1  end       mode           CAS, or, and seq_cst -> X2 spare.c's E6 push.c's H3 idle.c's N10
  *                                      pool.c's M5 worker.c's W1
  *         X2  look      mode           look <- X1
  *         X3  seen      quiet_seen     CAS release -> X5     the quiet before it is told

@@ -2,6 +2,11 @@
  *
  * worker.c: a worker's life: look, run, look again; search and sleep when there is nothing (idle.c).
  *
+ * A task or hook may end the thread (pthread_exit, pthread_cancel). As the stack is unwound each task on it
+ * is counted as ended, and last of all another thread takes the slot and goes on with its deque. If the
+ * system has none to give, the one that ends asks until there is one, or the pool has ended: a pool
+ * never lacks its last thread.
+ *
  * Words   mode   see stop.c: read here as a hint before each task: a stale read runs one task more in a pool
  *                that has just broken, which began before it broke. Whoever has taken a task of a
  *                paused pool holds it until the pause is over: so nothing begins that was submitted in the pause
@@ -36,8 +41,14 @@ void fl_worker_stole(struct fl_worker *w, const struct fl_task *task)
         fl_worker_trace(w, FILCH_TRACE_STEAL, task->ops->fn(task));
 }
 
-void fl_worker_run(struct fl_worker *w, struct fl_task *task)
+static inline void count_ended(struct fl_worker **w)
 {
+    fl_count_shown(&(*w)->count.ended);
+}
+
+void fl_worker_run(struct fl_worker *worker, struct fl_task *task)
+{
+    struct fl_worker *w fl_cleanup(count_ended) = worker;
     uint32_t mode = fl_load(&w->pool->mode, relaxed); /* hint: see above */
 
     fl_count(&w->count.begun);
@@ -45,7 +56,6 @@ void fl_worker_run(struct fl_worker *w, struct fl_task *task)
         task->ops->drop(task, FILCH_EBROKEN);
     else
         task->ops->run(task);
-    fl_count_shown(&w->count.ended);
 }
 
 /* The youngest of its own first, and now and then what waits outside. */
@@ -80,24 +90,70 @@ static void hold_in_pause(struct fl_pool *p)
         fl_futex_wait(&p->mode, mode, INT64_MAX);
 }
 
-static void start_hook(struct fl_worker *w)
+/* A broken pool needs threads for what is queued, not hooks that fail one after the other. */
+static void start_hook(struct fl_worker *w, bool is_next)
 {
     struct fl_pool *p = w->pool;
 
-    if (p->on_thread_start == NULL || p->on_thread_start(p->hook_arg) == 0)
+    w->unhooked = p->on_thread_start != NULL; /* so far */
+    if (p->on_thread_start == NULL || (is_next && fl_pool_is_broken(p)))
         return;
-    w->unhooked = true;
-    fl_pool_break(p);
+    if (p->on_thread_start(p->hook_arg) == 0)
+        w->unhooked = false;
+    else
+        fl_pool_break(p);
+}
+
+/* What a thread is at, for when it ends. */
+enum stage {
+    STARTING,
+    WORKING,
+    ENDING,
+    FORKED /* a child has no pool */
+};
+
+struct life {
+    struct fl_worker *w;
+    enum stage stage;
+};
+
+static void leave(struct life *life)
+{
+    struct fl_worker *w = life->w;
+
+    fl_self()->worker = NULL;
+    if (life->stage != ENDING)
+        fl_slot_replace(w);
+    else if (w->retires)
+        fl_slot_vacate(w);
+    fl_worker_gone(w);
+}
+
+static void end_life(struct life *life)
+{
+    struct fl_worker *w = life->w;
+    struct fl_pool *p = w->pool;
+
+    if (life->stage == FORKED)
+        return;
+    if (life->stage == STARTING)
+        fl_pool_break(p); /* the hook is as good as failed */
+
+    struct life rest fl_cleanup(leave) = *life; /* also if the hook ends the thread */
+    if (!w->unhooked && p->on_thread_stop != NULL)
+        p->on_thread_stop(p->hook_arg);
 }
 
 void *fl_worker_main(void *worker)
 {
     struct fl_worker *w = worker;
     struct fl_pool *p = w->pool;
+    struct life life fl_cleanup(end_life) = {w, STARTING};
+    bool is_next = w->has_before;
     struct fl_task *task;
     char name[16];
 
-    if (fl_unlikely(w->has_before)) {
+    if (is_next) {
         fl_thread_join(&w->before);
         w->has_before = false;
     }
@@ -105,7 +161,8 @@ void *fl_worker_main(void *worker)
     fl_stack_begin();
     snprintf(name, sizeof name, "%.8s-w%u", p->name, w->index % 100000);
     fl_thread_name(name);
-    start_hook(w);
+    start_hook(w, is_next);
+    life.stage = WORKING;
     fl_store(&w->busy, 0, relaxed); /* own word */
     task = w->fresh ? fl_idle_arrive(w) : find_task(w);
     w->fresh = false;
@@ -114,15 +171,14 @@ void *fl_worker_main(void *worker)
             hold_in_pause(p);
         fl_worker_run(w, task);
         if (fl_unlikely(fl_forked(&p->home.forked)))
-            return NULL; /* the task forked, and this is the child: it has no pool */
+            goto child;
         if (fl_worker_may_be_surplus(w) && fl_spare_retire(w) && w->retires)
             break;
     }
-    if (!w->unhooked && p->on_thread_stop != NULL)
-        p->on_thread_stop(p->hook_arg);
-    fl_self()->worker = NULL;
-    if (w->retires)
-        fl_slot_vacate(w);
-    fl_worker_gone(w);
+    life.stage = ENDING;
+    return NULL;
+
+child: /* the task has forked, and this is the child: it has no pool */
+    life.stage = FORKED;
     return NULL;
 }

@@ -195,9 +195,12 @@ SCENARIO(a_push_that_meets_the_end_of_an_idle_thread_gets_a_thread, .ghost = wat
 SCENARIO(two_pushes_that_meet_the_end_of_an_idle_thread_are_run, .ghost = watch_pool, .timeouts = 1,
          .spurious = 1)
 {
+    int other;
+
     make_pool_that_retires(1);
-    sim_spawn(pusher, &items[0]);
+    other = sim_spawn(pusher, &items[0]);
     push_item(1);
+    sim_join(other); /* worker 0, which has the pool held, is not counted */
     SIM_AWAIT(fl_load(&items_run, acquire) == 2);
     end_short_pool(2);
 }
@@ -210,6 +213,51 @@ SCENARIO(of_two_sleepers_one_of_which_is_late_one_is_chosen, .ghost = watch_pool
     sim_spawn(worker, (void *)0);
     push_item(0);
     SIM_AWAIT(fl_load(&items_run, acquire) == 1);
+    end_short_pool(1);
+}
+
+/* ---- a thread that ends in the middle ---- */
+
+/* As worker.c has it when a task has ended its thread. */
+static void worker_that_is_abandoned(void *arg)
+{
+    struct fl_worker *w = act_as_worker(1);
+
+    (void)arg;
+    act_as_nobody();
+    fl_slot_replace(w);
+    fl_worker_gone(w);
+}
+
+static void make_pool_that_is_abandoned(void)
+{
+    make_short_pool(2);
+    pool->idle_timeout_ns = 0;
+    fl_init(&items_run, 0);
+    items[0].then = items[1].then = seen;
+    fl_init(&pool->vacant, 0);
+    fl_init(&fl_worker_at(pool, 1)->life, FL_ACTIVE);
+    fl_init(&pool->threads, 1);
+    act_as_worker(1);
+    sim_solo_begin();
+    push_item(0); /* what the task that ended has left behind */
+    sim_solo_end();
+    act_as_nobody();
+    sim_spawn(worker_that_is_abandoned, NULL);
+}
+
+SCENARIO(the_next_thread_of_a_slot_goes_on_with_what_the_last_has_left, .ghost = watch_pool,
+         .thread_faults = 1)
+{
+    make_pool_that_is_abandoned();
+    push_item(1);
+    SIM_AWAIT(fl_load(&items_run, acquire) == 2);
+    end_short_pool(2);
+}
+
+SCENARIO(a_pool_ends_while_a_thread_is_replaced, .ghost = watch_pool, .thread_faults = 1)
+{
+    make_pool_that_is_abandoned();
     end_short_pool(1);
 }
 

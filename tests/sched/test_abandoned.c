@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * test_abandoned.c: a function of the user's ends its thread instead of returning: its future and those
+ * below it on the stack are over, what waits for them is told, and the pool has as many threads as
+ * before. */
+#include "sched/work.h"
+
+#include <pthread.h>
+
+static int task_exits(void *arg, void **result)
+{
+    (void)result;
+    pthread_exit(arg);
+}
+
+static int task_cancels_itself(void *arg, void **result)
+{
+    (void)arg, (void)result;
+    pthread_cancel(pthread_self());
+    pthread_testcancel();
+    return 0;
+}
+
+static void await_threads_of(filch_executor *ex, uint64_t n)
+{
+    while (stats_of(ex).workers != n)
+        sched_yield();
+}
+
+TEST(a_task_that_ends_its_thread_is_abandoned)
+{
+    filch_executor *ex = pool_of(2);
+
+    for (int i = 0; i < 100; i++) {
+        assert_int_equal(finish(submit(ex, task_exits, NULL)), FILCH_EABANDONED);
+        assert_int_equal(finish(submit(ex, task_cancels_itself, NULL)), FILCH_EABANDONED);
+    }
+    for (int i = 0; i < 100; i++)
+        assert_int_equal(filch_submit(ex, task_exits, NULL, NULL), 0);
+    assert_int_equal(filch_executor_wait_idle(ex, FILCH_FOREVER), 0);
+    assert_int_equal(finish(submit(ex, task_echo, NULL)), 0);
+    await_threads_of(ex, 2);
+    assert_int_equal(stats_of(ex).submitted, 301);
+    filch_executor_destroy(ex);
+}
+
+TEST(copied_arguments_of_any_size_are_freed)
+{
+    filch_executor *ex = pool_of(1);
+    char large[1000] = {0};
+    filch_future *f = NULL;
+
+    assert_int_equal(filch_submit_copy(ex, task_exits, large, sizeof large, &f), 0);
+    assert_int_equal(finish(f), FILCH_EABANDONED);
+    assert_int_equal(filch_submit_copy(ex, task_exits, large, 8, &f), 0);
+    assert_int_equal(finish(f), FILCH_EABANDONED);
+    assert_int_equal(filch_submit_copy(ex, task_exits, large, sizeof large, NULL), 0);
+    filch_executor_destroy(ex);
+}
+
+static int task_waits_for_one_that_exits(void *arg, void **result)
+{
+    (void)result;
+    return finish(submit(arg, task_exits, NULL));
+}
+
+/* On one worker the parent runs its child itself, or a spare does. */
+TEST(a_task_below_one_that_ends_the_thread_is_over_too)
+{
+    filch_executor *ex = pool_of(1);
+
+    for (int i = 0; i < 50; i++)
+        assert_int_equal(finish(submit(ex, task_waits_for_one_that_exits, ex)), FILCH_EABANDONED);
+    assert_int_equal(finish(submit(ex, task_echo, NULL)), 0);
+    filch_executor_destroy(ex);
+}
+
+static int task_waits_for_many(void *arg, void **result)
+{
+    filch_future *f[2];
+
+    (void)result;
+    f[0] = submit(arg, task_echo, NULL);
+    f[1] = submit(arg, task_exits, NULL);
+    test_check(filch_wait(f, 2, FILCH_ALL_COMPLETED, FILCH_FOREVER) == 2);
+    filch_future_release(f[0]);
+    filch_future_release(f[1]);
+    return 0;
+}
+
+TEST(a_wait_for_many_in_which_the_thread_ends_leaves_nothing_registered)
+{
+    filch_executor *ex = pool_of(1);
+
+    for (int i = 0; i < 20; i++) {
+        int status = finish(submit(ex, task_waits_for_many, ex));
+
+        assert_true(status == 0 || status == FILCH_EABANDONED);
+    }
+    filch_executor_destroy(ex);
+}
+
+TEST(a_scope_counts_off_a_child_that_ends_its_thread)
+{
+    filch_executor *ex = pool_of(2);
+
+    for (int i = 0; i < 50; i++) {
+        filch_scope *scope = NULL;
+
+        assert_int_equal(filch_scope_open(&scope, ex, NULL), 0);
+        assert_int_equal(filch_scope_spawn(scope, task_echo, NULL), 0);
+        assert_int_equal(filch_scope_spawn(scope, task_exits, NULL), 0);
+        assert_int_equal(filch_scope_spawn(scope, task_echo, NULL), 0);
+        assert_int_equal(filch_scope_join(scope), FILCH_EABANDONED);
+    }
+    filch_executor_destroy(ex);
+}
+
+static int task_exits_at_odd(void *arg, void **result)
+{
+    if ((intptr_t)arg % 2 != 0)
+        pthread_exit(NULL);
+    *result = arg;
+    return 0;
+}
+
+TEST(a_map_goes_on_behind_a_call_that_ends_its_thread)
+{
+    filch_executor *ex = pool_of(2);
+    void *args[6];
+    void *results[6];
+
+    for (intptr_t i = 0; i < 6; i++)
+        args[i] = number(i);
+    assert_int_equal(filch_map_array(ex, task_exits_at_odd, args, results, 6), FILCH_EABANDONED);
+    for (intptr_t i = 0; i < 6; i += 2)
+        assert_ptr_equal(results[i], number(i));
+    filch_executor_destroy(ex);
+}
+
+struct numbers {
+    intptr_t next, end;
+    counter dropped;
+};
+
+static bool next_number(void *source, void **arg)
+{
+    struct numbers *n = source;
+
+    if (n->next == n->end)
+        return false;
+    *arg = number(n->next++);
+    return true;
+}
+
+static void drop_number(void *source, void *arg)
+{
+    (void)arg;
+    count_one(&((struct numbers *)source)->dropped);
+}
+
+TEST(an_iterated_map_drops_what_no_call_was_made_with_and_nothing_else)
+{
+    filch_executor *ex = pool_of(2);
+    struct numbers numbers = {0, 8, 0};
+    filch_map_options o = {.size = sizeof o, .chunk = 4, .drop = drop_number};
+    filch_map_iter *it = NULL;
+    void *result;
+    int status;
+    int told = 0;
+
+    assert_int_equal(filch_map(ex, task_exits_at_odd, next_number, &numbers, &o, &it), 0);
+    while (told < 8) {
+        status = filch_map_next(it, &result);
+        assert_int_equal(status, FILCH_EABANDONED);
+        told++;
+    }
+    assert_int_equal(filch_map_next(it, &result), FILCH_EEND);
+    filch_map_close(it);
+    assert_int_equal(count_of(&numbers.dropped), 4); /* of each chunk, the two behind the second */
+    filch_executor_destroy(ex);
+}
+
+static int continuation_exits(filch_future *f, void *arg, void **result)
+{
+    (void)f, (void)arg, (void)result;
+    pthread_exit(NULL);
+}
+
+TEST(a_continuation_that_ends_its_thread_is_abandoned)
+{
+    filch_executor *ex = pool_of(2);
+
+    for (int i = 0; i < 20; i++) {
+        struct hold hold = {0};
+        filch_future *here = NULL;
+        filch_future *there = NULL;
+
+        hold.f = submit(ex, task_gate, &hold.gate);
+        gate_await(&hold.gate, 1);
+        assert_int_equal(filch_then(hold.f, NULL, 0, continuation_exits, NULL, &here), 0);
+        assert_int_equal(filch_then(hold.f, ex, 0, continuation_exits, NULL, &there), 0);
+        let_go(&hold);
+        assert_int_equal(finish(here), FILCH_EABANDONED);
+        assert_int_equal(finish(there), FILCH_EABANDONED);
+    }
+    filch_executor_destroy(ex);
+}
+
+static void callback_exits(filch_future *f, void *user)
+{
+    (void)f;
+    count_one(user);
+    pthread_exit(NULL);
+}
+
+static void callback_counts(filch_future *f, void *user)
+{
+    (void)f;
+    count_one(user);
+}
+
+TEST(callbacks_behind_one_that_ends_the_thread_are_called)
+{
+    filch_executor *ex = pool_of(1);
+    struct hold hold = {0};
+    counter calls = 0;
+
+    hold_worker(&hold, ex);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(filch_future_add_done_callback(hold.f, callback_counts, &calls), 0);
+        assert_int_equal(filch_future_add_done_callback(hold.f, callback_exits, &calls), 0);
+    }
+    assert_int_equal(filch_future_add_done_callback(hold.f, callback_counts, &calls), 0);
+    let_go(&hold); /* it has returned: the outcome stands */
+    assert_int_equal(filch_executor_wait_idle(ex, FILCH_FOREVER), 0);
+    assert_int_equal(count_of(&calls), 7);
+    assert_int_equal(finish(submit(ex, task_echo, NULL)), 0);
+    filch_executor_destroy(ex);
+}
+
+static void *cancels_with_a_callback_that_exits(void *f)
+{
+    filch_future_cancel(f);
+    return "not reached";
+}
+
+TEST(a_thread_of_the_users_may_end_in_a_callback)
+{
+    filch_executor *ex = pool_of(1);
+    struct hold hold = {0};
+    counter calls = 0;
+    filch_future *f;
+    pthread_t thread;
+    void *end = &calls;
+
+    hold_worker(&hold, ex);
+    f = submit(ex, task_echo, NULL);
+    assert_int_equal(filch_future_add_done_callback(f, callback_exits, &calls), 0);
+    assert_int_equal(filch_future_add_done_callback(f, callback_counts, &calls), 0);
+    assert_int_equal(pthread_create(&thread, NULL, cancels_with_a_callback_that_exits, f), 0);
+    assert_int_equal(pthread_join(thread, &end), 0);
+    assert_null(end);
+    assert_int_equal(count_of(&calls), 2);
+    assert_int_equal(finish(f), FILCH_ECANCELED);
+    let_go(&hold);
+    filch_executor_destroy(ex);
+}
+
+static int start_exits(void *arg)
+{
+    count_one(arg);
+    pthread_exit(NULL);
+}
+
+TEST(a_start_hook_that_ends_its_thread_has_failed)
+{
+    counter calls = 0;
+    filch_executor *ex = pool_with(
+        (filch_options){.workers = 2, .on_thread_start = start_exits, .hook_arg = &calls});
+
+    while (filch_executor_broken(ex) == NULL)
+        sched_yield();
+    assert_int_equal(filch_submit(ex, task_echo, NULL, NULL), FILCH_EBROKEN);
+    filch_executor_destroy(ex);
+    assert_in_range(count_of(&calls), 1, 2);
+}
+
+static void stop_exits(void *arg)
+{
+    count_one(arg);
+    pthread_exit(NULL);
+}
+
+TEST(a_stop_hook_may_end_its_thread)
+{
+    counter calls = 0;
+    filch_executor *ex =
+        pool_with((filch_options){.workers = 3, .on_thread_stop = stop_exits, .hook_arg = &calls});
+
+    assert_int_equal(finish(submit(ex, task_echo, NULL)), 0);
+    assert_int_equal(finish(submit(ex, task_exits, NULL)), FILCH_EABANDONED);
+    filch_executor_destroy(ex);
+    assert_int_equal(count_of(&calls), 4);
+}
+
+TEST(an_executor_ends_in_spite_of_tasks_that_end_their_threads)
+{
+    for (int round = 0; round < 50; round++) {
+        filch_executor *ex = pool_of(3);
+
+        for (int i = 0; i < 10; i++)
+            assert_int_equal(filch_submit(ex, task_exits, NULL, NULL), 0);
+        filch_executor_destroy(ex);
+    }
+}
+
+static int task_destroys_and_exits(void *arg, void **result)
+{
+    (void)result;
+    filch_executor_destroy(arg);
+    pthread_exit(NULL);
+}
+
+TEST(a_task_may_destroy_its_executor_and_end_its_thread)
+{
+    size_t threads = threads_now();
+
+    for (int round = 0; round < 20; round++) {
+        filch_executor *ex = pool_of(2);
+
+        assert_int_equal(filch_submit(ex, task_destroys_and_exits, ex, NULL), 0);
+    }
+    await_threads_at_most(threads);
+}
