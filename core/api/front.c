@@ -206,6 +206,14 @@ static unsigned active(const filch_executor *ex)
     return fl_pool_active(pool_of(ex));
 }
 
+static ptrdiff_t cancel_all(filch_executor *ex)
+{
+    struct fl_pool *p;
+    int status = usable(ex, &p);
+
+    return status != 0 ? status : (ptrdiff_t)fl_pool_cancel_all(p);
+}
+
 static int pause_pool(filch_executor *ex)
 {
     struct fl_pool *p;
@@ -269,6 +277,7 @@ static const struct fl_executor_ops ops = {
     .name_function = name_function,
     .set_active = set_active,
     .active = active,
+    .cancel_all = cancel_all,
     .pause = pause_pool,
     .resume = resume_pool,
 };

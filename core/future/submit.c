@@ -374,8 +374,10 @@ bool fl_future_run_here(struct fl_worker *w, filch_future *f)
         return false;
     filch_future *mine fl_cleanup(release) =
         filch_future_retain(f); /* the queue's reference may go while we run */
+    uint32_t epoch_before = fl_epoch_begin(w);
     fl_count(&w->count.helped);
     run_claimed(w, mine);
+    fl_epoch_end(w, epoch_before);
     return true;
 }
 

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/thread.h"
 #include "future/running.h"
+#include "sched/pool.h"
 
 struct filch_token {
     fl_atomic(uint32_t) cancelled;
@@ -85,7 +86,16 @@ filch_token *fl_token_current(void)
     return r != NULL ? r->token : NULL;
 }
 
+/* The task began before its executor cancelled everything. */
+static bool is_of_an_earlier_epoch(const struct fl_worker *w)
+{
+    return w != NULL &&
+           w->epoch != fl_load(&w->pool->cancel_epoch, relaxed); /* hint: nothing goes with it */
+}
+
 bool filch_cancel_requested(void)
 {
+    if (is_of_an_earlier_epoch(fl_worker_self()))
+        return true;
     return filch_token_is_cancelled(fl_token_current());
 }

@@ -82,6 +82,13 @@ unsigned filch_executor_active(const filch_executor *ex)
     return ex->ops->active != NULL ? ex->ops->active(ex) : ex->ops->workers(ex);
 }
 
+ptrdiff_t filch_executor_cancel_all(filch_executor *ex)
+{
+    if (ex == NULL)
+        return FILCH_EINVAL;
+    return ex->ops->cancel_all != NULL ? ex->ops->cancel_all(ex) : FILCH_ENOTSUP;
+}
+
 int filch_executor_pause(filch_executor *ex)
 {
     if (ex == NULL)

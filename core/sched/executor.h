@@ -38,6 +38,7 @@ struct fl_executor_ops {
     int (*name_function)(filch_executor *ex, filch_task_fn *fn, const char *name); /* NULL: none */
     int (*set_active)(filch_executor *ex, unsigned n);                             /* NULL: not */
     unsigned (*active)(const filch_executor *ex); /* NULL: all workers */
+    ptrdiff_t (*cancel_all)(filch_executor *ex);  /* NULL: not */
     int (*pause)(filch_executor *ex);             /* NULL: not */
     int (*resume)(filch_executor *ex);            /* NULL: not */
 };

@@ -236,6 +236,13 @@ static struct fl_task *search(struct fl_worker *w)
     return NULL;
 }
 
+/* A worker, and no spare. Settled by N3 for whoever has announced: who lowers the number moves idle
+ * after it. */
+static bool is_surplus(const struct fl_worker *w)
+{
+    return fl_worker_may_be_surplus(w) && w->rank < w->pool->n_workers;
+}
+
 static struct fl_task *idle_until_work(struct fl_worker *w, bool searching)
 {
     struct fl_pool *p = w->pool;
@@ -257,7 +264,7 @@ static struct fl_task *idle_until_work(struct fl_worker *w, bool searching)
             fl_idle_wake_all(p); /* I5 */
             return NULL;
         }
-        if ((mode & FL_PAUSED) == 0 && fl_work_is_visible(p)) {
+        if (is_surplus(w) || ((mode & FL_PAUSED) == 0 && fl_work_is_visible(p))) {
             renounce(p, true);
         } else {
             fl_count(&w->count.parks);
@@ -270,13 +277,13 @@ static struct fl_task *idle_until_work(struct fl_worker *w, bool searching)
                     return NULL;
                 continue;
             }
-            if (fl_worker_may_be_surplus(w)) {
-                found(p); /* I9 */
-                if (fl_spare_retire(w) && w->retires)
-                    return NULL;
-                searching = begin_search(p);
-                continue;
-            }
+        }
+        if (is_surplus(w)) {
+            found(p); /* I9 */
+            if (fl_spare_retire(w) && w->retires)
+                return NULL;
+            searching = begin_search(p);
+            continue;
         }
         searching = true;
     }

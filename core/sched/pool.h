@@ -72,6 +72,7 @@ struct fl_worker {
     /* The worker's own. */
     uint64_t random;
     uint32_t turn;
+    uint32_t epoch; /* of the task that runs: stop.c */
     uint32_t lane_turn;
     uint32_t rank;   /* its index; above all, as long as it is lent: who is not below active may
                         be one too many */
@@ -133,9 +134,10 @@ struct fl_pool {
 
     /* Seldom written. */
     alignas(FL_LINE_PAIR) fl_atomic(uint32_t) mode;
-    fl_atomic(uint32_t) top_slot; /* 1 + the highest slot ever filled: spare.c */
-    fl_atomic(int32_t) vacant;    /* workers' slots without a thread: spare.c */
-    fl_atomic(uint32_t) active;   /* workers from here on are surplus: spare.c */
+    fl_atomic(uint32_t) top_slot;     /* 1 + the highest slot ever filled: spare.c */
+    fl_atomic(int32_t) vacant;        /* workers' slots without a thread: spare.c */
+    fl_atomic(uint32_t) active;       /* workers from here on are surplus: spare.c */
+    fl_atomic(uint32_t) cancel_epoch; /* how often all was cancelled: stop.c */
     fl_atomic(struct fl_lane *) lane[FL_MAX_LANES];
     fl_atomic(struct fl_table *) names;
     struct fl_lock names_lock;
@@ -195,6 +197,21 @@ static inline bool fl_worker_may_be_surplus(const struct fl_worker *w)
     return fl_unlikely(w->rank >= fl_load(&w->pool->active, relaxed)); /* hint */
 }
 
+/* A task begins: what is cancelled from now on is not meant for those that come later. Returns what end
+ * puts back, for the task below. */
+static inline uint32_t fl_epoch_begin(struct fl_worker *w)
+{
+    uint32_t before = w->epoch;
+
+    w->epoch = fl_load(&w->pool->cancel_epoch, relaxed); /* hint: nothing goes with it */
+    return before;
+}
+
+static inline void fl_epoch_end(struct fl_worker *w, uint32_t before)
+{
+    w->epoch = before;
+}
+
 /* When a worker that goes to sleep now will have slept for so long that it may end. */
 static inline filch_deadline fl_worker_bedtime(const struct fl_worker *w)
 {
@@ -216,6 +233,7 @@ void fl_worker_stole(struct fl_worker *w, const struct fl_task *task);
 struct fl_task *fl_take_from_lanes(struct fl_worker *w);
 struct fl_task *fl_take_from_workers(struct fl_worker *w);
 struct fl_task *fl_take_any(struct fl_pool *p); /* by a thread that is no worker */
+uint64_t fl_take_all_now(struct fl_pool *p, void (*take)(struct fl_pool *p, struct fl_task *task));
 bool fl_work_is_visible(struct fl_pool *p);
 
 /* idle.c */
@@ -271,6 +289,7 @@ void fl_stop_poll(struct fl_pool *p);
 int fl_pool_shutdown(struct fl_pool *p, unsigned flags, filch_deadline deadline);
 void fl_pool_destroy(struct fl_pool *p);
 int fl_pool_wait_idle(struct fl_pool *p, filch_deadline deadline);
+int64_t fl_pool_cancel_all(struct fl_pool *p); /* how many were queued */
 int fl_pool_pause(struct fl_pool *p);
 int fl_pool_resume(struct fl_pool *p);
 void fl_pool_set_mode(struct fl_pool *p, uint32_t bits); /* not to be paused any more */

@@ -77,6 +77,42 @@ struct fl_task *fl_take_any(struct fl_pool *p)
     return NULL;
 }
 
+/* As many as the queue holds when it is come to: what others push meanwhile is not waited for. */
+static uint64_t take_all_of(struct fl_pool *p, struct fl_deque *d, bool is_lane,
+                            void (*take)(struct fl_pool *p, struct fl_task *task))
+{
+    uint64_t top = fl_load(&d->top, relaxed);            /* hint: the deque decides what is there */
+    int64_t most = (int64_t)(fl_look(&d->bottom) - top); /* deque.c's D1 */
+    uint64_t n = 0;
+
+    for (; most > 0; most--) {
+        struct fl_task *task = is_lane ? fl_deque_shift(d) : fl_deque_steal(d);
+
+        if (task == NULL)
+            break;
+        take(p, task);
+        n++;
+    }
+    return n;
+}
+
+uint64_t fl_take_all_now(struct fl_pool *p, void (*take)(struct fl_pool *p, struct fl_task *task))
+{
+    uint32_t top = fl_look(&p->top_slot); /* T2 */
+    struct fl_lane *lane;
+    uint64_t n = 0;
+
+    for (uint32_t i = 0; (lane = lane_at(p, i)) != NULL; i++)
+        n += take_all_of(p, &lane->deque, true, take);
+    for (uint32_t i = 0; i < top; i++) {
+        struct fl_worker *victim = fl_worker_at(p, i);
+
+        if (victim != NULL)
+            n += take_all_of(p, &victim->deque, false, take);
+    }
+    return n;
+}
+
 bool fl_work_is_visible(struct fl_pool *p)
 {
     uint32_t n = fl_look(&p->top_slot); /* T2 */

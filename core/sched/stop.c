@@ -16,6 +16,8 @@
  *         quiet_seen     up to which ticket a quiet moment has been seen; a futex
  *         threads        worker threads alive; a futex for those who wait for 0
  *         ended_outside  tasks dropped by threads that are no workers
+ *         cancel_epoch   how often everything was cancelled; a task that began in an earlier one is asked
+ *                        to stop
  * Always  Q1  whoever stops looking for work or has cancelled some, and whoever begins to wait, moves
  *             the word idle (idle.c, N6 N7) before it looks: so the last of them sees what all the
  *             others have ended
@@ -199,14 +201,18 @@ static int await_threads(struct fl_pool *p, filch_deadline deadline)
     return 0;
 }
 
+static void cancel(struct fl_pool *p, struct fl_task *task)
+{
+    task->ops->drop(task, FILCH_ECANCELED);
+    fl_add(&p->ended_outside, 1, release); /* X7 */
+}
+
 static void cancel_queued(struct fl_pool *p)
 {
     struct fl_task *task;
 
-    while ((task = fl_take_any(p)) != NULL) {
-        task->ops->drop(task, FILCH_ECANCELED);
-        fl_add(&p->ended_outside, 1, release); /* X7 */
-    }
+    while ((task = fl_take_any(p)) != NULL)
+        cancel(p, task);
 }
 
 static bool called_from_inside(struct fl_pool *p)
@@ -286,6 +292,20 @@ void fl_pool_destroy(struct fl_pool *p)
     await_threads(p, FILCH_FOREVER);
     join_all(p);
     fl_pool_release(p);
+}
+
+/* First what is queued, then what runs by now: what goes from the one to the other meanwhile is asked to
+ * stop. */
+int64_t fl_pool_cancel_all(struct fl_pool *p)
+{
+    uint64_t n = fl_take_all_now(p, cancel);
+
+    fl_add(&p->cancel_epoch, 1, relaxed); /* hint: nothing goes with it */
+    fl_idle_meet(p);                      /* Q1 */
+    tell_if_quiet(p);
+    if ((fl_look(&p->mode) & FL_CLOSING) != 0) /* X2 */
+        fl_idle_wake_all(p);                   /* a worker has to end it */
+    return (int64_t)n;
 }
 
 static bool is_answered(struct fl_pool *p, uint32_t ticket)

@@ -41,14 +41,20 @@ void fl_worker_stole(struct fl_worker *w, const struct fl_task *task)
         fl_worker_trace(w, FILCH_TRACE_STEAL, task->ops->fn(task));
 }
 
-static inline void count_ended(struct fl_worker **w)
+struct run {
+    struct fl_worker *w;
+    uint32_t epoch_before;
+};
+
+static inline void end_run(struct run *run)
 {
-    fl_count_shown(&(*w)->count.ended);
+    fl_epoch_end(run->w, run->epoch_before);
+    fl_count_shown(&run->w->count.ended);
 }
 
-void fl_worker_run(struct fl_worker *worker, struct fl_task *task)
+void fl_worker_run(struct fl_worker *w, struct fl_task *task)
 {
-    struct fl_worker *w fl_cleanup(count_ended) = worker;
+    struct run run fl_cleanup(end_run) = {w, fl_epoch_begin(w)};
     uint32_t mode = fl_load(&w->pool->mode, relaxed); /* hint: see above */
 
     fl_count(&w->count.begun);

@@ -140,6 +140,14 @@ FILCH_API FILCH_CHECK int filch_executor_set_active(filch_executor *ex, unsigned
 /* How many workers may work now. */
 FILCH_API unsigned filch_executor_active(const filch_executor *ex);
 
+/* Cancels what there is now, and goes on with what is submitted later: what is queued is over and
+ * CANCELLED on return, and in each task that runs filch_cancel_requested is true from now on. A task that a
+ * worker has just taken from the queue may still run, and may not be asked to stop.
+ * Returns how many were queued, those among them that had been cancelled before included, or
+ *     FILCH_EINVAL, FILCH_ENOTSUP (a rival), FILCH_EFORKED
+ * Any thread may call it, a task too. Callbacks of what it cancels run here. */
+FILCH_API ptrdiff_t filch_executor_cancel_all(filch_executor *ex);
+
 /* From now on no worker takes a task from the queue, until filch_executor_resume. What runs goes on to its
  * end; submits are accepted and queued. A task that waits for
  * another still runs that one itself, and what that has submitted, as enum filch_help has it; one that

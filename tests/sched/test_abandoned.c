@@ -58,10 +58,18 @@ TEST(copied_arguments_of_any_size_are_freed)
     filch_executor_destroy(ex);
 }
 
+struct child {
+    filch_executor *ex;
+    filch_future *f; /* the test's: its parent may not come to release it */
+};
+
 static int task_waits_for_one_that_exits(void *arg, void **result)
 {
+    struct child *child = arg;
+
     (void)result;
-    return finish(submit(arg, task_exits, NULL));
+    child->f = submit(child->ex, task_exits, NULL);
+    return outcome(child->f);
 }
 
 /* On one worker the parent runs its child itself, or a spare does. */
@@ -69,22 +77,31 @@ TEST(a_task_below_one_that_ends_the_thread_is_over_too)
 {
     filch_executor *ex = pool_of(1);
 
-    for (int i = 0; i < 50; i++)
-        assert_int_equal(finish(submit(ex, task_waits_for_one_that_exits, ex)), FILCH_EABANDONED);
+    for (int i = 0; i < 50; i++) {
+        struct child child = {ex, NULL};
+
+        assert_int_equal(finish(submit(ex, task_waits_for_one_that_exits, &child)),
+                         FILCH_EABANDONED);
+        assert_int_equal(finish(child.f), FILCH_EABANDONED);
+    }
     assert_int_equal(finish(submit(ex, task_echo, NULL)), 0);
     filch_executor_destroy(ex);
 }
 
+struct pair {
+    filch_executor *ex;
+    filch_future *f[2]; /* the test's: the task may not come to release them */
+};
+
 static int task_waits_for_many(void *arg, void **result)
 {
+    struct pair *pair = arg;
     filch_future *f[2];
 
     (void)result;
-    f[0] = submit(arg, task_echo, NULL);
-    f[1] = submit(arg, task_exits, NULL);
+    f[0] = pair->f[0] = submit(pair->ex, task_echo, NULL);
+    f[1] = pair->f[1] = submit(pair->ex, task_exits, NULL);
     test_check(filch_wait(f, 2, FILCH_ALL_COMPLETED, FILCH_FOREVER) == 2);
-    filch_future_release(f[0]);
-    filch_future_release(f[1]);
     return 0;
 }
 
@@ -93,9 +110,12 @@ TEST(a_wait_for_many_in_which_the_thread_ends_leaves_nothing_registered)
     filch_executor *ex = pool_of(1);
 
     for (int i = 0; i < 20; i++) {
-        int status = finish(submit(ex, task_waits_for_many, ex));
+        struct pair pair = {ex, {NULL, NULL}};
+        int status = finish(submit(ex, task_waits_for_many, &pair));
 
         assert_true(status == 0 || status == FILCH_EABANDONED);
+        assert_int_equal(finish(pair.f[0]), 0);
+        assert_int_equal(finish(pair.f[1]), FILCH_EABANDONED);
     }
     filch_executor_destroy(ex);
 }
