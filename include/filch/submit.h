@@ -20,7 +20,12 @@ extern "C" {
 #endif
 
 /* A task: 0 for success with *result set (NULL unless it sets it), or its own positive error code.
- * A negative return, a status handed on, fails the future with that status. */
+ * A negative return, a status handed on, fails the future with that status.
+ * One that ends its thread (pthread_exit, pthread_cancel at a cancellation point) fails its future with
+ * FILCH_EABANDONED, and so it does those of tasks below it on the same stack, which were waiting;
+ * another thread takes the worker's place. The same goes for all other functions of the user's that filch
+ * calls. Asynchronous cancellation, and a longjmp out of the function, are undefined. A C++ exception that
+ * leaves it ends the process by std::terminate, as one that leaves a thread does. */
 typedef int filch_task_fn(void *arg, void **result);
 
 /* In a task's function, or a continuation's: says why it fails, as

@@ -321,7 +321,7 @@ TEST(a_stop_hook_may_end_its_thread)
     assert_int_equal(finish(submit(ex, task_echo, NULL)), 0);
     assert_int_equal(finish(submit(ex, task_exits, NULL)), FILCH_EABANDONED);
     filch_executor_destroy(ex);
-    assert_int_equal(count_of(&calls), 4);
+    assert_in_range(count_of(&calls), 3, 4); /* the end may come before the next thread */
 }
 
 TEST(an_executor_ends_in_spite_of_tasks_that_end_their_threads)
