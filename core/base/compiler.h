@@ -41,7 +41,7 @@ enum {
 /* Calls fn with the variable's address when its scope is left, also by a thread that ends in the middle
  * (pthread_exit, pthread_cancel): so it stands wherever a user's function is called. It costs nothing
  * where fn is inline and tells by a flag that there is nothing to do. */
-#define fl_cleanup(fn) __attribute__((cleanup(fn)))
+#define fl_cleanup(fn) __attribute__((cleanup(fn), unused))
 
 /* A moment's pause in a spin loop: leaves the core's other half and the bus to others. */
 static inline void fl_relax(void)

@@ -24,7 +24,8 @@ extern "C" {
  * One that ends its thread (pthread_exit, pthread_cancel at a cancellation point) fails its future with
  * FILCH_EABANDONED, and so it does those of tasks below it on the same stack, which were waiting;
  * another thread takes the worker's place. The same goes for all other functions of the user's that filch
- * calls. Asynchronous cancellation, and a longjmp out of the function, are undefined. A C++ exception that
+ * calls. A thread whose end is under way must not be ended again, by a callback of what it has failed or
+ * by on_thread_stop: if clang has compiled filch, that aborts the process. Asynchronous cancellation, and a longjmp out of the function, are undefined. A C++ exception that
  * leaves it ends the process by std::terminate, as one that leaves a thread does. */
 typedef int filch_task_fn(void *arg, void **result);
 
