@@ -383,7 +383,8 @@ bool fl_future_run_here(struct fl_worker *w, filch_future *f)
 
 void fl_future_kick(filch_future *f)
 {
-    if (fl_unlikely(f->has_extra) && f->kind != FL_KIND_PROMISE && extra_of(f)->nowake &&
+    /* Of a promise, has_extra is written when it fails. */
+    if (f->kind != FL_KIND_PROMISE && fl_unlikely(f->has_extra) && extra_of(f)->nowake &&
         fl_future_phase(f) == FL_PENDING)
         fl_idle_notify(pool_of(f));
 }
