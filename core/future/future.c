@@ -26,7 +26,7 @@
  *             it any more, not whoever takes the task out of the queue
  * Orders  F1  settle  state  swap release -> F2     value and status before the state that shows them
  *         F2  read    state  acquire <- F1 F3
- *         F3  cancel  state  CAS release -> F2
+ *         F3  cancel  state  CAS release -> F2 deadlock.c's D3
  *         F4  count   refs   sub acq_rel -> F5 F6   what was done with it before it is freed
  *         F5  alone   refs   acquire <- F4          the only reference left is ours
  *         F6  last    refs   sub acq_rel <- F4

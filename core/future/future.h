@@ -143,4 +143,8 @@ int fl_future_outcome(const filch_future *f, void **result);
 /* Blocks until f is over: 0, FILCH_ETIMEDOUT, FILCH_EDEADLK, FILCH_EFORKED. */
 int fl_future_await(filch_future *f, filch_deadline deadline);
 
+/* For whoever can not go on as long as f runs: sleeps even if that closes a circle of workers. Others
+ * who close it are told. 0; FILCH_EDEADLK: f is on this very stack; FILCH_EFORKED. */
+int fl_future_await_end(filch_future *f);
+
 #endif /* FL_FUTURE_FUTURE_H */

@@ -21,7 +21,7 @@
  * Words    floor, runner   of a future: the runner's, once, before the function
  *          tombstones      of a pool: a count, up by whoever cancels and down by whoever takes it out of
  *                          the queue; the latter may be first
- * Orders   R1  run  runner  release -> wait.c's J1   the floor before the runner */
+ * Orders   R1  run  runner  release -> wait.c's J1 deadlock.c's D4   the floor before the runner */
 #include "future/submit.h"
 
 #include "base/clock.h"

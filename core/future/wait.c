@@ -5,7 +5,9 @@
  * A thread spins for as long as a wake would cost, then sleeps: on the future's own state if it waits
  * for one, on a group's word if for many. A worker first runs what the wait is for, if that has not
  * started, or what the awaited task has pushed; when nothing is left that it may run, it brings in a
- * spare thread and sleeps like anybody else (help.c, spare.c).
+ * spare thread and sleeps like anybody else (help.c, spare.c). If it would wait for ever for itself,
+ * directly or through others, it is told so: what its own stack runs is seen at once, a circle of
+ * workers by whoever closes it (deadlock.c).
  *
  * Words   runner, floor   of the awaited future: who runs it, and from where on that worker's deque
  *                         lies what it has pushed (submit.c, waiter.c)
@@ -21,6 +23,7 @@
 #include "base/futex.h"
 #include "base/options.h"
 #include "base/thread.h"
+#include "future/deadlock.h"
 #include "future/future.h"
 #include "future/submit.h"
 #include "future/waiter.h"
@@ -34,6 +37,8 @@ struct wait {
     int64_t spin_ns;
     int64_t spin_until; /* 0: not begun */
     filch_deadline deadline;
+    bool is_stubborn;  /* sleeps even if it closes a circle */
+    bool is_announced; /* deadlock.c: others may follow what this worker waits for */
     bool has_spare;    /* a stand-in was brought in */
     bool is_desperate; /* none was to be had: nest as deep as the stack allows */
 };
@@ -168,7 +173,7 @@ static struct wait wait_begin(const filch_future *f, filch_deadline deadline)
 
     if (p == NULL && w != NULL)
         p = w->pool;
-    return (struct wait){w, p != NULL ? p->spin_ns : 0, 0, deadline, false, false};
+    return (struct wait){w, p != NULL ? p->spin_ns : 0, 0, deadline, false, false, false, false};
 }
 
 static int sleep_on_state(filch_future *f, filch_deadline deadline)
@@ -220,6 +225,26 @@ static bool may_sleep(struct wait *wait)
     return false;
 }
 
+static void withdraw(struct wait *wait)
+{
+    if (wait->is_announced)
+        fl_deadlock_withdraw(wait->w);
+    wait->is_announced = false;
+}
+
+/* Nothing but the end of f would wake the caller. True: and that would never come. */
+static bool closes_a_circle(struct wait *wait, filch_future *f)
+{
+    if (wait->w == NULL || wait->deadline != FILCH_FOREVER)
+        return false;
+    fl_deadlock_announce(wait->w, f);
+    wait->is_announced = true;
+    if (wait->is_stubborn || !fl_deadlock_is_closed(wait->w))
+        return false;
+    withdraw(wait);
+    return true;
+}
+
 static int sleep_on_one(void *f, filch_deadline deadline)
 {
     const filch_future *one = f;
@@ -229,7 +254,7 @@ static int sleep_on_one(void *f, filch_deadline deadline)
     return sleep_on_state(f, deadline);
 }
 
-int fl_future_await(filch_future *f, filch_deadline deadline)
+static int await_one(filch_future *f, filch_deadline deadline, bool is_stubborn)
 {
     struct wait wait;
     int status;
@@ -238,6 +263,7 @@ int fl_future_await(filch_future *f, filch_deadline deadline)
     if (is_over(f))
         return 0;
     wait = wait_begin(f, deadline);
+    wait.is_stubborn = is_stubborn;
     status = objection(wait.w, f);
     if (status != 0)
         return status;
@@ -251,10 +277,28 @@ int fl_future_await(filch_future *f, filch_deadline deadline)
             fl_waiters_catch_up(); /* what it ran may have put something off for us to tell */
             continue;
         }
-        if (!spin(&wait, one_is_over, f) && may_sleep(&wait))
-            return sleep_in(&wait, sleep_on_one, f);
+        if (spin(&wait, one_is_over, f))
+            continue;
+        if (closes_a_circle(&wait, f))
+            return FILCH_EDEADLK;
+        if (may_sleep(&wait)) {
+            status = sleep_in(&wait, sleep_on_one, f);
+            withdraw(&wait);
+            return status;
+        }
+        withdraw(&wait);
     }
     return 0;
+}
+
+int fl_future_await(filch_future *f, filch_deadline deadline)
+{
+    return await_one(f, deadline, false);
+}
+
+int fl_future_await_end(filch_future *f)
+{
+    return await_one(f, FILCH_FOREVER, true);
 }
 
 static int sleep_on_group(void *group, filch_deadline deadline)
@@ -321,7 +365,9 @@ static const filch_future *any_of(const struct fl_awaited *a)
     return i < a->n ? a->futures[i] : NULL;
 }
 
-static int await(const struct fl_awaited *a, filch_deadline deadline, int64_t spin_ns)
+/* only: the one future for whose end alone it waits, or NULL. */
+static int await(const struct fl_awaited *a, filch_deadline deadline, int64_t spin_ns,
+                 filch_future *only)
 {
     struct wait wait;
     size_t first = 0;
@@ -341,15 +387,24 @@ static int await(const struct fl_awaited *a, filch_deadline deadline, int64_t sp
             fl_waiters_catch_up(); /* what it ran may have put something off for us to tell */
             continue;
         }
-        if (!spin(&wait, a->is_over, a->what) && may_sleep(&wait))
-            return sleep_in(&wait, a->sleep, a->what);
+        if (spin(&wait, a->is_over, a->what))
+            continue;
+        if (only != NULL && closes_a_circle(&wait, only))
+            return FILCH_EDEADLK;
+        if (may_sleep(&wait)) {
+            int status = sleep_in(&wait, a->sleep, a->what);
+
+            withdraw(&wait);
+            return status;
+        }
+        withdraw(&wait);
     } while (!a->is_over(a->what));
     return is_child(&wait) ? FILCH_EFORKED : 0;
 }
 
 int fl_await(const struct fl_awaited *a, filch_deadline deadline)
 {
-    return await(a, deadline, 0);
+    return await(a, deadline, 0, NULL);
 }
 
 /* How many are over, and whether that is enough. */
@@ -455,7 +510,7 @@ static ptrdiff_t wait_for(filch_future **futures, size_t n, const filch_wait_opt
         if (status == 0) {
             struct fl_awaited awaited = {has_fired, sleep_on_group, g, futures, n, NULL};
 
-            status = await(&awaited, o->deadline, o->spin_ns);
+            status = await(&awaited, o->deadline, o->spin_ns, n == 1 ? futures[0] : NULL);
         }
         if (status != 0 && status != FILCH_ETIMEDOUT)
             return status;

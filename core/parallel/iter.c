@@ -137,7 +137,8 @@ static bool watch(filch_map_iter *it, struct chunk *c)
     if (status == 0)
         return true;
     filch_future_cancel(c->f);
-    c->failed = filch_future_result(c->f, FILCH_FOREVER, NULL);
+    (void)fl_future_await_end(c->f); /* its arguments are in use */
+    c->failed = filch_future_result(c->f, FILCH_NOW, NULL);
     c->next = it->odd;
     it->odd = c;
     it->under_way += c->n;
@@ -288,7 +289,7 @@ static void let_go(filch_map_iter *it, struct chunk *c, bool waits)
     if (c->node != NULL)
         fl_waiter_leave(c->node, &it->queue.listener);
     if (ran && waits)
-        (void)fl_future_await(c->f, FILCH_FOREVER);
+        (void)fl_future_await_end(c->f);
     filch_future_release(c->f);
     if (ran) {
         chunk_release(c);

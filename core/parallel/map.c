@@ -4,6 +4,7 @@
 #include <filch/map.h>
 
 #include "base/alloc.h"
+#include "future/future.h"
 
 static int collect(filch_future *futures[], void *results[], size_t n)
 {
@@ -11,7 +12,10 @@ static int collect(filch_future *futures[], void *results[], size_t n)
 
     for (size_t i = 0; i < n; i++) {
         void *result = NULL;
-        int status = filch_future_result(futures[i], FILCH_FOREVER, &result);
+        int status = fl_future_await_end(futures[i]); /* its argument is in use */
+
+        if (status == 0)
+            status = fl_future_outcome(futures[i], &result);
 
         if (results != NULL)
             results[i] = status == 0 ? result : NULL;

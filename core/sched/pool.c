@@ -5,7 +5,8 @@
  * Memory   the pool, its workers, lanes, deques and slabs live as long as the pool or any block of a
  *          slab does. When the threads have gone and the handle is given up, every slab is retired:
  *          that counts the blocks still out, and each block that comes back from then on counts
- *          itself off. Whoever counts the last one frees everything.
+ *          itself off. Whoever counts the last one frees everything. A pin counts as a block that is
+ *          out: it keeps the memory, nothing else.
  * Words    blocks_out  BIAS while slabs hand out; then blocks still out, plus what has not been added
  *                      yet; 0 once
  *          mode        stop.c
@@ -166,6 +167,17 @@ void fl_pool_free_block(struct fl_pool *p, void *block)
     if (w != NULL && fl_slab_owns(&w->slab, block))
         fl_slab_free(&w->slab, block);
     else if (!fl_slab_return(block) && fl_sub(&p->blocks_out, 1, acq_rel) == 1) /* M2 */
+        free_pool(p);
+}
+
+void fl_pool_pin(struct fl_pool *p)
+{
+    fl_add(&p->blocks_out, 1, relaxed); /* count: it is not 0, for the pool is there */
+}
+
+void fl_pool_unpin(struct fl_pool *p)
+{
+    if (fl_sub(&p->blocks_out, 1, acq_rel) == 1) /* M2 */
         free_pool(p);
 }
 

@@ -95,6 +95,9 @@ struct fl_worker {
 
     /* Everybody's. */
     alignas(FL_LINE_PAIR) fl_atomic(uint32_t) life; /* enum fl_life: spare.c */
+    struct fl_lock wait_lock;                       /* these three: future/deadlock.c */
+    fl_atomic(uint64_t) waits;
+    filch_future *awaited;
     struct fl_deque deque;
 };
 
@@ -165,6 +168,9 @@ int fl_pool_create(struct fl_pool **out, const filch_options *options,
                    const struct fl_home_ops *home_ops);
 void fl_pool_release(struct fl_pool *p); /* threads are gone, the handle is given up */
 void fl_pool_free_block(struct fl_pool *p, void *block);
+void fl_pool_pin(
+    struct fl_pool *p); /* its memory stays until unpin; by who knows that it is there */
+void fl_pool_unpin(struct fl_pool *p);
 struct fl_worker *fl_worker_create(struct fl_pool *p, unsigned index);
 void fl_worker_free(struct fl_worker *w);
 int fl_worker_start(struct fl_worker *w);

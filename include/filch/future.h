@@ -64,7 +64,11 @@ FILCH_API void filch_future_release(filch_future *f);
  * Returns 0 with *result set, the task's own positive code, or
  *     FILCH_ECANCELED   it was cancelled and never ran
  *     FILCH_ETIMEDOUT   not over yet; the task goes on
- *     FILCH_EDEADLK     f is the calling task, or one that the calling thread runs further down
+ *     FILCH_EDEADLK     f is the calling task, or one that the calling thread runs further down; or
+ *                       with FILCH_FOREVER, f waits in turn for one of these, directly or through
+ *                       other tasks, on whatever executor. Whoever closes such a circle is told, or
+ *                       several who close it at once; the others wait on. Followed are waits for one
+ *                       future (filch_wait of one, filch_task_result too) without a deadline
  *     FILCH_EBROKEN     the executor broke before it ran
  *     FILCH_EFORKED     its executor stayed behind in the parent process
  *     FILCH_ESTATE      its result was taken: filch_future_take

@@ -30,7 +30,8 @@ enum filch_return_when {
  * Returns how many are over (0 to n; a deadline that passes is no error), or with the array as it was
  *     FILCH_EINVAL    a NULL future, or an unknown condition
  *     FILCH_ENOMEM    no memory for the wait (one block of 16 + 8 n bytes and a node a future)
- *     FILCH_EDEADLK   one is the calling task, or one that this thread runs further down
+ *     FILCH_EDEADLK   one is the calling task, or one that this thread runs further down; for n == 1 as
+ *                     filch_future_result. A circle through a wait for several is not seen
  *     FILCH_EFORKED   one that is not over has its executor in the parent process
  * Blocks   up to the deadline; on a worker it helps as filch_future_result does.
  * Owns     the references in the array stay the caller's. */

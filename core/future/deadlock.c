@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * deadlock.c: workers that wait for each other in a circle, across executors too, and are told.
+ *
+ * A worker that is about to sleep for ever for one future says which, and then follows: to the worker
+ * that runs the future, to what that one sleeps for, and so on. If it comes back to itself, nothing in
+ * the circle can ever go on: everything on a stack ends before what lies below it, so the stack that
+ * runs a future depends on what its uppermost task waits for. Each announces before it follows; so of
+ * those who close a circle the last finds it, and those who close it at once may all find it.
+ *
+ * Only waits for one future without a deadline are edges, and only of workers: whoever else waits runs
+ * nothing that could be waited for. A promise, or a future that is queued, leads nowhere.
+ *
+ * What is followed changes meanwhile. An edge is believed if it had been there when the future before
+ * it was last seen running on that worker, and is there still: then that future lies below the wait, on
+ * a stack that does not move, and is not over. By that, from the end to the beginning, every edge is
+ * there when the circle is found.
+ *
+ * Words   waits      of a worker: how often it has announced and withdrawn, odd while it is announced;
+ *                    its own thread moves it
+ *         awaited    plain: for what, while waits is odd
+ *         wait_lock  a withdrawal is made under it: who holds it, and finds waits odd, has an awaited
+ *                    future that stays. Whoever follows holds one at a time
+ *         state, runner   of a future: future.c, submit.c
+ * Always  C1  who follows pins the pool of the worker he goes to before he lets go of the one whose
+ *             awaited future keeps it
+ *         C2  a circle that does not lead back to who follows is left when it is seen to be one: those
+ *             in it are told
+ * Orders  D1  announce  waits   look -> D2       what its stack runs, its wait; then the others'
+ *         D2  follow    waits   look <- D1
+ *         D3  follow    state   look <- future.c's F3
+ *         D4  follow    runner  look <- submit.c's R1
+ * Why one is found: of the announcements in a circle one is last in the order of D1's fences; what
+ * the others have stored before theirs, its walk sees. */
+#include "future/deadlock.h"
+
+#include "base/compiler.h"
+#include "future/submit.h"
+#include "sched/pool.h"
+
+static bool is_running(const filch_future *f)
+{
+    return (fl_look(&f->state) & FL_PHASE) == FL_RUNNING; /* D3 */
+}
+
+/* NULL: no worker runs it, as far as can be told. */
+static struct fl_worker *runner_of(const filch_future *f)
+{
+    uint16_t runner;
+
+    if (f->home == NULL || f->home->ops != &fl_pool_home_ops || !is_running(f))
+        return NULL;
+    runner = fl_look(&f->runner); /* D4 */
+    return runner != 0 ? fl_worker_at(fl_container_of(f->home, struct fl_pool, home), runner - 1U)
+                       : NULL;
+}
+
+/* Which wait of w's it is below which f runs; 0: none. */
+static uint64_t wait_above(struct fl_worker *w, const filch_future *f)
+{
+    uint64_t turn = fl_look(&w->waits); /* D2 */
+
+    return turn % 2 != 0 && is_running(f) ? turn : 0;
+}
+
+/* Holds on to what w waits for. NULL: it is not in that wait any more, and nothing is held. */
+static filch_future *enter(struct fl_worker *w, uint64_t turn)
+{
+    fl_lock_enter(&w->wait_lock);
+    if (fl_load(&w->waits, relaxed) == turn) /* settled by the lock */
+        return w->awaited;
+    fl_lock_leave(&w->wait_lock);
+    fl_pool_unpin(w->pool);
+    return NULL;
+}
+
+static void leave(struct fl_worker *w)
+{
+    struct fl_pool *p;
+
+    if (w == NULL)
+        return;
+    p = w->pool;
+    fl_lock_leave(&w->wait_lock);
+    fl_pool_unpin(p);
+}
+
+/* Whether what f needs leads to w itself. Brent's way to see a circle: every now and then the place is
+ * noted, twice as late each time. */
+static bool leads_back(const struct fl_worker *w, const filch_future *f)
+{
+    struct fl_worker *at = NULL;
+    const struct fl_worker *noted = NULL;
+    uint64_t steps = 0;
+    uint64_t note_at = 1;
+
+    while (f != NULL) {
+        struct fl_worker *next = runner_of(f);
+        uint64_t turn = next != NULL && next != w ? wait_above(next, f) : 0;
+
+        if (next == noted)
+            turn = 0; /* C2 */
+        if (turn != 0)
+            fl_pool_pin(next->pool); /* C1 */
+        leave(at);
+        if (turn == 0)
+            return next == w;
+        f = enter(next, turn);
+        at = next;
+        if (++steps == note_at) {
+            noted = next;
+            note_at *= 2;
+        }
+    }
+    return false;
+}
+
+static uint64_t own_waits(const struct fl_worker *w)
+{
+    return fl_load(&w->waits, relaxed); /* own word */
+}
+
+void fl_deadlock_announce(struct fl_worker *w, filch_future *f)
+{
+    w->awaited = f;
+    fl_store_look(&w->waits, own_waits(w) + 1); /* D1 */
+}
+
+bool fl_deadlock_is_closed(struct fl_worker *w)
+{
+    return leads_back(w, w->awaited);
+}
+
+void fl_deadlock_withdraw(struct fl_worker *w)
+{
+    fl_lock_enter(&w->wait_lock);
+    fl_store(&w->waits, own_waits(w) + 1, relaxed); /* settled by the lock */
+    fl_lock_leave(&w->wait_lock);
+}

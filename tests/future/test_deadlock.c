@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * test_deadlock.c: tasks that wait for each other in a circle: whoever closes it is told, across workers
+ * and executors; what is no circle is never told to be one. */
+#include "sched/work.h"
+
+enum {
+    MOST = 6
+};
+
+/* Each task waits for the next one, when all of them run. */
+struct ring {
+    filch_executor *ex[MOST];
+    filch_future *f[MOST];
+    unsigned n;
+    struct gate gate;
+    int (*wait)(struct ring *r, unsigned next);
+    counter told;
+    counter timed_out;
+};
+
+struct place {
+    struct ring *ring;
+    unsigned i;
+};
+
+static int wait_by_result(struct ring *r, unsigned next)
+{
+    return filch_future_result(r->f[next], FILCH_FOREVER, NULL);
+}
+
+static int wait_by_error(struct ring *r, unsigned next)
+{
+    filch_error error;
+
+    return filch_future_error(r->f[next], FILCH_FOREVER, &error);
+}
+
+static int wait_for_one_of_one(struct ring *r, unsigned next)
+{
+    filch_future *only = r->f[next];
+    ptrdiff_t over = filch_wait(&only, 1, FILCH_ALL_COMPLETED, FILCH_FOREVER);
+
+    return over < 0 ? (int)over : 0;
+}
+
+static int wait_a_moment(struct ring *r, unsigned next)
+{
+    return filch_future_result(r->f[next], filch_in_ms(20), NULL);
+}
+
+static int take_part(void *arg, void **result)
+{
+    struct place *p = arg;
+    struct ring *r = p->ring;
+    int status;
+
+    (void)result;
+    gate_pass(&r->gate);
+    status = r->wait(r, (p->i + 1) % r->n);
+    test_check(status == 0 || status == FILCH_EDEADLK || status == FILCH_ETIMEDOUT);
+    if (status == FILCH_EDEADLK)
+        count_one(&r->told);
+    if (status == FILCH_ETIMEDOUT)
+        count_one(&r->timed_out);
+    return 0;
+}
+
+static void run_ring(struct ring *r)
+{
+    struct place p[MOST];
+
+    r->gate = (struct gate){0};
+    for (unsigned i = 0; i < r->n; i++) {
+        p[i] = (struct place){r, i};
+        r->f[i] = submit(r->ex[i], take_part, &p[i]);
+    }
+    gate_await(&r->gate, r->n);
+    gate_open(&r->gate);
+    for (unsigned i = 0; i < r->n; i++)
+        assert_int_equal(outcome(r->f[i]), 0);
+    for (unsigned i = 0; i < r->n; i++)
+        filch_future_release(r->f[i]);
+}
+
+TEST(in_a_circle_within_one_executor_somebody_is_told)
+{
+    for (unsigned n = 2; n <= MOST; n++) {
+        filch_executor *ex = pool_of(n);
+        int (*ways[])(struct ring *, unsigned) = {wait_by_result, wait_by_error,
+                                                  wait_for_one_of_one};
+
+        for (size_t way = 0; way < 3; way++) {
+            struct ring r = {.n = n, .wait = ways[way]};
+
+            for (unsigned i = 0; i < n; i++)
+                r.ex[i] = ex;
+            run_ring(&r);
+            assert_in_range(count_of(&r.told), 1, n);
+        }
+        filch_executor_destroy(ex);
+    }
+}
+
+TEST(in_a_circle_across_executors_somebody_is_told)
+{
+    for (unsigned n = 2; n <= MOST; n++) {
+        struct ring r = {.n = n, .wait = wait_by_result};
+
+        for (unsigned i = 0; i < n; i++)
+            r.ex[i] = pool_of(1);
+        for (size_t turn = test_scaled(20); turn > 0; turn--) {
+            fl_store(&r.told, 0, relaxed); /* own word: nobody runs yet */
+            run_ring(&r);
+            assert_in_range(count_of(&r.told), 1, n);
+        }
+        for (unsigned i = 0; i < n; i++)
+            filch_executor_destroy(r.ex[i]);
+    }
+}
+
+TEST(a_circle_of_waits_with_a_deadline_lasts_until_it_and_nobody_is_told)
+{
+    struct ring r = {.n = 3, .wait = wait_a_moment};
+    filch_executor *ex = pool_of(3);
+
+    for (unsigned i = 0; i < 3; i++)
+        r.ex[i] = ex;
+    run_ring(&r);
+    assert_int_equal(count_of(&r.told), 0);
+    assert_in_range(count_of(&r.timed_out), 1, 3);
+    filch_executor_destroy(ex);
+}
+
+/* ---- Parents and children ---- */
+
+struct family {
+    filch_executor *ex;
+    filch_future *parent;
+    struct gate known; /* the parent's future */
+    bool waits_back;
+    counter told;
+};
+
+static int child_of(void *arg, void **result)
+{
+    struct family *family = arg;
+    int status;
+
+    (void)result;
+    gate_pass(&family->known);
+    status = filch_future_result(family->parent, FILCH_FOREVER, NULL);
+    test_check(status == 0 || status == FILCH_EDEADLK);
+    if (status == FILCH_EDEADLK)
+        count_one(&family->told);
+    return 0;
+}
+
+static int parent_of(void *arg, void **result)
+{
+    struct family *family = arg;
+    filch_future *child = submit(family->ex, child_of, family);
+
+    if (family->waits_back) {
+        int status = filch_future_result(child, FILCH_FOREVER, NULL);
+
+        test_check(status == 0 || status == FILCH_EDEADLK);
+        if (status == FILCH_EDEADLK)
+            count_one(&family->told);
+    }
+    *result = child;
+    return 0;
+}
+
+static uint64_t run_family(bool waits_back)
+{
+    struct family family = {.ex = pool_of(2), .waits_back = waits_back};
+    void *child;
+
+    family.parent = submit(family.ex, parent_of, &family);
+    gate_open(&family.known);
+    assert_int_equal(filch_future_result(family.parent, FILCH_FOREVER, &child), 0);
+    assert_int_equal(finish(child), 0);
+    filch_executor_destroy(family.ex);
+    filch_future_release(family.parent);
+    return count_of(&family.told);
+}
+
+TEST(a_child_may_wait_for_a_parent_that_does_not_wait_for_it)
+{
+    for (int i = 0; i < 50; i++)
+        assert_int_equal(run_family(false), 0);
+}
+
+TEST(a_child_and_a_parent_that_wait_for_each_other_are_a_circle)
+{
+    for (int i = 0; i < 50; i++)
+        assert_in_range(run_family(true), 1, 2);
+}
+
+/* ---- Tasks in the caller's memory ---- */
+
+struct pair {
+    filch_task t[2];
+    struct gate gate;
+    counter told;
+};
+
+struct half {
+    struct pair *pair;
+    int other;
+};
+
+static int wait_for_the_other(void *arg, void **result)
+{
+    struct half *half = arg;
+    int status;
+
+    (void)result;
+    gate_pass(&half->pair->gate);
+    status = filch_task_result(&half->pair->t[half->other], FILCH_FOREVER, NULL);
+    test_check(status == 0 || status == FILCH_EDEADLK);
+    if (status == FILCH_EDEADLK)
+        count_one(&half->pair->told);
+    return 0;
+}
+
+TEST(tasks_in_the_caller_s_memory_that_wait_for_each_other_are_a_circle)
+{
+    filch_executor *ex = pool_of(2);
+    struct pair pair = {.told = 0};
+    struct half half[2] = {{&pair, 1}, {&pair, 0}};
+
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(filch_submit_task(ex, &pair.t[i], wait_for_the_other, &half[i]), 0);
+    gate_await(&pair.gate, 2);
+    gate_open(&pair.gate);
+    assert_int_equal(filch_executor_wait_idle(ex, FILCH_FOREVER), 0);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(filch_task_result(&pair.t[i], FILCH_FOREVER, NULL), 0);
+    assert_in_range(count_of(&pair.told), 1, 2);
+    filch_executor_destroy(ex);
+}
+
+/* ---- What is not followed ---- */
+
+static int wait_for_several(struct ring *r, unsigned next)
+{
+    filch_future *f[2] = {r->f[next], r->f[next]};
+    ptrdiff_t over = filch_wait(f, 2, FILCH_ALL_COMPLETED, filch_in_ms(20));
+
+    test_check(over == 0 || over == 2);
+    return over == 2 ? 0 : FILCH_ETIMEDOUT;
+}
+
+TEST(a_wait_for_several_is_part_of_no_circle_and_lasts_until_its_deadline)
+{
+    struct ring r = {.n = 2, .wait = wait_for_several};
+    filch_executor *ex = pool_of(2);
+
+    r.ex[0] = r.ex[1] = ex;
+    run_ring(&r);
+    assert_int_equal(count_of(&r.told), 0);
+    filch_executor_destroy(ex);
+}
