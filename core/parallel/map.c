@@ -15,7 +15,7 @@ static int collect(filch_future *futures[], void *results[], size_t n)
         int status = fl_future_await_end(futures[i]); /* its argument is in use */
 
         if (status == 0)
-            status = fl_future_outcome(futures[i], &result);
+            status = filch_future_result(futures[i], FILCH_NOW, &result);
 
         if (results != NULL)
             results[i] = status == 0 ? result : NULL;
