@@ -52,7 +52,7 @@ struct extra {
     filch_deadline start_by;
     void (*arg_dtor)(void *arg, void *dtor_arg);
     filch_context *context; /* goes when the argument does */
-    bool nowake; /* it was queued without waking anybody */
+    bool nowake;            /* it was queued without waking anybody */
 };
 
 _Static_assert(sizeof(struct extra) <= COPY_ROOM, "it fits behind the record");

@@ -102,7 +102,8 @@ typedef struct filch_task_options {
     filch_deadline
         start_by;   /* not started by then it fails with FILCH_EEXPIRED; 0: FILCH_FOREVER */
     unsigned flags; /* enum filch_task_flags */
-    const char *name; /* of the task, for the trace (stats.h) and on_unobserved; not copied: it has to
+    const char
+        *name; /* of the task, for the trace (stats.h) and on_unobserved; not copied: it has to
                          live as long as the executor and the future */
     void (*value_dtor)(void *value, void *dtor_arg); /* the task owns what its function sets */
     void (*arg_dtor)(void *arg, void *dtor_arg);     /* the task owns its argument */

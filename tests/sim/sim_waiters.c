@@ -71,7 +71,7 @@ static filch_future *future_create(uint32_t refs)
     filch_future *future = fl_malloc(sizeof *future);
 
     sim_check(future != NULL);
-    fl_future_init(future, NULL, NULL, FL_KIND_TASK, NULL, NULL, refs);
+    fl_future_init(future, NULL, NULL, FL_KIND_PROMISE, NULL, NULL, refs);
     return future;
 }
 
