@@ -6,8 +6,7 @@ new text). The old text is in the file exactly once; mutants says so when it is 
 LOOKS = [
     # idle.c: who sleeps has announced it and looked again.
     ("a worker sleeps without looking at the sources again", "core/sched/idle.c",
-     "        if (fl_work_is_visible(p)) {\n            renounce(p, true);",
-     "        if (false) {\n            renounce(p, true);"),
+     "((mode & FL_PAUSED) == 0 && fl_work_is_visible(p))) {", "false) {"),
     ("the last searcher does not look behind itself", "core/sched/idle.c",
      "if (searchers(idle) == 1 && fl_work_is_visible(p))", "if (false)"),
     ("whoever is not the last searcher looks behind itself, and the last does not",
@@ -15,16 +14,27 @@ LOOKS = [
     ("the last searcher wakes somebody whether there is work or not", "core/sched/idle.c",
      "if (searchers(idle) == 1 && fl_work_is_visible(p))", "if (searchers(idle) == 1)"),
     ("notify tests the counts once, not at every try", "core/sched/idle.c",
-     """    do {
-        if (searchers(idle) != 0 || sleepers(idle) == 0)
-            return;
-    } while (""",
-     """    if (searchers(idle) != 0 || sleepers(idle) == 0)
-        return;
-    do {
-    } while ("""),
+     """                            seq_cst)) /* N2, on failure N1 */
+                break;
+            continue;""",
+     """                            seq_cst)) /* N2, on failure N1 */
+                break;
+            while (!fl_cas_weak(&p->idle, &idle, idle - SLEEPER + SEARCHER + TOKEN, seq_cst, seq_cst))
+                continue;
+            break;"""),
     ("notify does not ask whether anybody sleeps", "core/sched/idle.c",
-     "if (searchers(idle) != 0 || sleepers(idle) == 0)", "if (searchers(idle) != 0)"),
+     "        if (sleepers(idle) != 0) {\n            if (fl_unlikely(",
+     "        if (true) {\n            if (fl_unlikely("),
+    ("a push that finds nobody idle starts no thread", "core/sched/idle.c",
+     "            fl_slot_fill(p); /* I7 */\n", ""),
+    ("who is about to be idle counts as idle, and is not looked at again", "core/sched/idle.c",
+     "        if (has_waited || !await_idle(p)) {", "        if (await_idle(p))\n            return;\n        {"),
+    ("whoever has slept for too long leaves though it was chosen", "core/sched/idle.c",
+     "        if (tokens(idle) != 0) {\n            if (fl_cas_weak(&p->idle, &idle, idle - TOKEN",
+     "        if (tokens(idle) != 0 && !is_late) {\n"
+     "            if (fl_cas_weak(&p->idle, &idle, idle - TOKEN"),
+    ("a surplus worker that is chosen keeps the wake to itself", "core/sched/idle.c",
+     "            found(p); /* I9 */\n", "            fl_sub(&p->idle, SEARCHER, seq_cst);\n"),
     ("wake_all counts the sleepers once, not at every try", "core/sched/idle.c",
      "    uint32_t n;\n\n    do {\n        n = sleepers(idle);\n    } while (",
      "    uint32_t n = sleepers(idle);\n\n    do {\n    } while ("),
@@ -44,15 +54,14 @@ LOOKS = [
      "    uint32_t next;\n    bool chosen = tokens(idle) != 0;\n\n"
      "    do {\n        next = chosen ?"),
     ("whoever is awake again takes itself for chosen", "core/sched/idle.c",
-     """            fl_futex_wait(&p->idle, idle, INT64_MAX);
-            idle = fl_load(&p->idle, relaxed); /* hint: the CAS decides */""",
-     """            if (fl_futex_wait(&p->idle, idle, INT64_MAX) == 0) {
+     "            is_late = fl_futex_wait(&p->idle, idle, until) == FILCH_ETIMEDOUT;",
+     """            is_late = fl_futex_wait(&p->idle, idle, until) == FILCH_ETIMEDOUT;
+            if (!is_late) {
                 fl_sub(&p->idle, TOKEN, acquire);
-                return;
-            }
-            idle = fl_load(&p->idle, relaxed);"""),
+                return true;
+            }"""),
     ("a worker does not look for FL_EXIT after it has announced itself", "core/sched/idle.c",
-     "if ((fl_load(&p->mode, relaxed) & FL_EXIT) != 0 || fl_forked(&p->home.forked)) {",
+     "if ((mode & FL_EXIT) != 0 || fl_forked(&p->home.forked)) {",
      "if (fl_forked(&p->home.forked)) {"),
     ("a worker that ends does not wake those who still sleep", "core/sched/idle.c",
      "fl_idle_wake_all(p); /* I5 */", ";"),
@@ -119,16 +128,18 @@ LOOKS = [
 
     # spare.c
     ("a spare goes dormant without looking for FL_EXIT again", "core/sched/spare.c",
-     "    if ((fl_look(&p->mode) & FL_EXIT) != 0) /* E6 */\n        fl_spare_wake(w);\n", ""),
+     "return (fl_look(&p->mode) & FL_EXIT) == 0 &&                          /* E6 */", "return"),
+    ("a surplus worker lies down without looking at the number again", "core/sched/spare.c",
+     "(w->index >= p->n_workers || w->index >= fl_look(&p->active)); /* E13 */", "true;"),
     ("a spare goes dormant without telling what it leaves behind", "core/sched/spare.c",
-     "    fl_idle_notify(p); /* its deque may hold what only it knew of */\n", ""),
+     "        fl_idle_notify(p); /* its deque may hold what only it knew of */\n", "        (void)0;\n"),
     ("a spare goes dormant without looking whether all is quiet", "core/sched/spare.c",
      "    fl_stop_poll(p);\n", ""),
     ("a spare goes dormant on a debt that it has not taken", "core/sched/spare.c",
      " || !take_debt(p))", ")"),
     ("a dormant spare believes the first wake", "core/sched/spare.c",
-     "while (fl_load(&w->life, acquire) == FL_DORMANT)",
-     "if (fl_load(&w->life, acquire) == FL_DORMANT)"),
+     "while ((life = fl_load(&w->life, acquire)) == FL_DORMANT) {",
+     "if ((life = fl_load(&w->life, acquire)) == FL_DORMANT) {"),
     ("debt is taken when there is none", "core/sched/spare.c",
      "while (debt > 0) {", "while (debt >= 0) {"),
     ("debt is tested once, not at every try", "core/sched/spare.c",
