@@ -15,6 +15,7 @@
 
 #include "base/compiler.h"
 #include "future/submit.h"
+#include "future/timed.h"
 #include "future/waiter.h"
 #include "observe/stats.h"
 #include "sched/pool.h"
@@ -146,6 +147,33 @@ static int submit_task(filch_executor *ex, struct fl_task *task)
     return status;
 }
 
+static int submit_at(filch_executor *ex, filch_deadline when, filch_task_fn *fn, void *arg,
+                     filch_future **future)
+{
+    struct fl_pool *p;
+    int status = usable(ex, &p);
+
+    return status != 0 ? status : fl_pool_submit_at(p, when, fn, arg, future);
+}
+
+static int submit_every(filch_executor *ex, filch_deadline first, int64_t period_ns,
+                        filch_task_fn *fn, void *arg, filch_future **future)
+{
+    struct fl_pool *p;
+    int status = usable(ex, &p);
+
+    return status != 0 ? status : fl_pool_submit_every(p, first, period_ns, fn, arg, future);
+}
+
+static int timeout(filch_executor *ex, filch_future *f, filch_deadline deadline, unsigned flags,
+                   filch_future **out)
+{
+    struct fl_pool *p;
+    int status = usable(ex, &p);
+
+    return status != 0 ? status : fl_pool_timeout(p, f, deadline, flags, out);
+}
+
 /* What this thread has put off telling may submit here, and comes first. */
 static int shutdown(filch_executor *ex, unsigned flags, filch_deadline deadline)
 {
@@ -266,6 +294,9 @@ static const struct fl_executor_ops ops = {
     .submit_batch = submit_batch,
     .submit_own = submit_own,
     .submit_task = submit_task,
+    .submit_at = submit_at,
+    .submit_every = submit_every,
+    .timeout = timeout,
     .shutdown = shutdown,
     .destroy = destroy,
     .wait_idle = wait_idle,

@@ -21,7 +21,8 @@ struct fl_self {
     uint32_t telling;       /* futures that this thread is in the middle of telling: waiter.c */
     void *untold;           /* ... and those that wait until it is done, oldest first */
     void *untold_last;
-    void *lent; /* what a callback without a context finds: fl_lend (alloc.h) */
+    void *lent;   /* what a callback without a context finds: fl_lend (alloc.h) */
+    void *keeper; /* the struct fl_pool whose clock this thread watches, or NULL */
 };
 
 struct fl_self *fl_self(void);

@@ -55,12 +55,12 @@ static struct fl_worker *runner_of(const filch_future *f)
                        : NULL;
 }
 
-/* Which wait of w's it is below which f runs; 0: none. */
+/* Which wait of w's it is below which f runs; 0: none. A periodic one may run elsewhere by now. */
 static uint64_t wait_above(struct fl_worker *w, const filch_future *f)
 {
     uint64_t turn = fl_look(&w->waits); /* D2 */
 
-    return turn % 2 != 0 && is_running(f) ? turn : 0;
+    return turn % 2 != 0 && runner_of(f) == w ? turn : 0;
 }
 
 /* Holds on to what w waits for. NULL: it is not in that wait any more, and nothing is held. */

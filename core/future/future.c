@@ -3,9 +3,10 @@
  * future.c: one outcome, decided once, told to everyone who asks.
  *
  * Words   state    PENDING > RUNNING > FINISHED or FAILED; PENDING > CANCELLED; a promise goes
- *                  through SETTLING, so that of two who complete it one writes. Beside it, WAITED:
- *                  somebody sleeps on this word; TAKEN: the result of what has FINISHED is moved out;
- *                  OBSERVED: somebody has read that it FAILED
+ *                  through SETTLING, so that of two who complete it one writes; a periodic one goes
+ *                  back to PENDING between runs. Beside it, WAITED: somebody sleeps on this word;
+ *                  TAKEN: the result of what has FINISHED is moved out; OBSERVED: somebody has read
+ *                  that it FAILED; STOP: it was cancelled in a run, and is CANCELLED after it
  *         refs     references: the handle's, the queue's; the last one frees
  *         waiters  callbacks, and waits for many: waiter.c
  *         runner, floor   written by whoever runs it (submit.c), for a waiter to help (wait.c)
@@ -26,7 +27,7 @@
  *             it any more, not whoever takes the task out of the queue
  * Orders  F1  settle  state  swap release -> F2     value and status before the state that shows them
  *         F2  read    state  acquire <- F1 F3
- *         F3  cancel  state  CAS release -> F2 deadlock.c's D3
+ *         F3  cancel  state  CAS release -> F2 deadlock.c's D3      and rest: a run before the next one
  *         F4  count   refs   sub acq_rel -> F5 F6   what was done with it before it is freed
  *         F5  alone   refs   acquire <- F4          the only reference left is ours
  *         F6  last    refs   sub acq_rel <- F4
@@ -135,6 +136,57 @@ bool fl_future_drop(filch_future *f, int status)
         f->home->ops->let_go(f->home, f); /* B7 */
     tell(f, before);
     return true;
+}
+
+bool fl_future_rest(filch_future *f)
+{
+    uint32_t state = fl_load(&f->state, relaxed); /* hint: the CAS decides */
+
+    do {
+        if ((state & FL_STOP) != 0)
+            return false;
+    } while (!fl_cas_weak(&f->state, &state, (state & ~(uint32_t)FL_PHASE) | FL_PENDING, release,
+                          relaxed)); /* F3; hint: the next try decides */
+    return true;
+}
+
+void fl_future_end_runs(filch_future *f, int status, struct fl_failure *failure)
+{
+    uint32_t state = fl_load(&f->state, relaxed); /* hint: the CAS decides */
+    uint32_t to;
+
+    f->status = status;
+    f->u.failure = failure;
+    do {
+        to = (state & FL_STOP) != 0 ? FL_CANCELLED : FL_FAILED;
+    } while (
+        !fl_cas_weak(&f->state, &state, to, release, relaxed)); /* F3; hint: the next try decides */
+    if (to == FL_CANCELLED)
+        fl_failure_free(failure);
+    tell(f, state);
+}
+
+/* Of a periodic one: false if it is not running. */
+static bool stop_after_run(filch_future *f)
+{
+    uint32_t state = fl_load(&f->state, relaxed); /* hint: the CAS decides */
+
+    do {
+        if ((state & FL_PHASE) != FL_RUNNING)
+            return false;
+    } while (!fl_cas_weak(&f->state, &state, state | FL_STOP, release,
+                          relaxed)); /* F3; hint: the next try decides */
+    return true;
+}
+
+/* It may begin a run and end one as often as it likes meanwhile. */
+static bool cancel_periodic(filch_future *f)
+{
+    do {
+        if (fl_future_drop(f, FILCH_ECANCELED) || stop_after_run(f))
+            return true;
+    } while (fl_future_phase(f) < FL_OVER);
+    return filch_future_cancelled(f);
 }
 
 bool fl_future_expect(filch_future *f)
@@ -328,7 +380,11 @@ bool filch_future_cancel(filch_future *f)
     filch_future *mine fl_cleanup(release) =
         filch_future_retain(f); /* a callback may release the caller's, or end the thread */
 
-    return f != NULL && (fl_future_drop(f, FILCH_ECANCELED) || filch_future_cancelled(f));
+    if (f == NULL)
+        return false;
+    if (f->kind == FL_KIND_PERIODIC)
+        return cancel_periodic(mine);
+    return fl_future_drop(f, FILCH_ECANCELED) || filch_future_cancelled(f);
 }
 
 void fl_future_observe(filch_future *f)

@@ -23,10 +23,11 @@ enum {
     FL_FAILED = 4,
     FL_CANCELLED = 5,
     FL_PHASE = 7,
-    FL_WAITED = 8,   /* somebody sleeps on state, or means to */
-    FL_TAKEN = 16,   /* FINISHED, and the result has been moved out */
-    FL_ALIKE = 32,   /* FAILED as another future did, with its domain */
-    FL_OBSERVED = 64 /* FAILED, and somebody has read it */
+    FL_WAITED = 8, /* somebody sleeps on state, or means to */
+    FL_TAKEN = 16, /* FINISHED, and the result has been moved out */
+    FL_ALIKE = 32, /* FAILED with the domain of its code: as a task has, or as another future did */
+    FL_OBSERVED = 64, /* FAILED, and somebody has read it */
+    FL_STOP = 128 /* a periodic one that runs: it is over, cancelled, after this run (timed.c) */
 };
 
 enum fl_future_kind {
@@ -34,7 +35,9 @@ enum fl_future_kind {
     FL_KIND_COPY,     /* the same, with its argument behind the record */
     FL_KIND_COPY_FAR, /* the same, with its argument in the heap */
     FL_KIND_PROMISE,
-    FL_KIND_OWN /* a task in the caller's memory: task.c */
+    FL_KIND_OWN,     /* a task in the caller's memory: task.c */
+    FL_KIND_TIMED,   /* queued once its time has come, with its timer behind the record: timed.c */
+    FL_KIND_PERIODIC /* the same, again and again */
 };
 
 struct fl_failure;
@@ -58,7 +61,13 @@ struct filch_future {
     int32_t status;             /* once over: 0, or what filch_future_result returns */
     fl_atomic(uint16_t) runner; /* 0, or 1 + the index of the worker that runs it */
     uint8_t kind;               /* enum fl_future_kind */
-    uint8_t has_extra;          /* a struct fl_extra is behind the record */
+    uint8_t has_extra;          /* something is behind the record: enum fl_behind */
+};
+
+enum fl_behind {
+    FL_NOTHING,
+    FL_EXTRA, /* a struct fl_extra */
+    FL_TIMER  /* a timer, in a struct fl_timed */
 };
 
 /* What few futures have: the head of what is behind their record. */
@@ -79,7 +88,7 @@ struct fl_promise_extra {
 
 static inline struct fl_extra *fl_extra_of(const filch_future *f)
 {
-    return f->has_extra ? (struct fl_extra *)(uintptr_t)(f + 1) : NULL;
+    return f->has_extra == FL_EXTRA ? (struct fl_extra *)(uintptr_t)(f + 1) : NULL;
 }
 
 /* Fills in a new record: PENDING. */
@@ -100,6 +109,13 @@ void fl_future_finish_own(filch_future *f, uint32_t outcome, int status, void *v
 /* ... with a further bit beside the phase. */
 void fl_future_finish_with(filch_future *f, int status, void *value, uint32_t bit);
 
+/* A periodic one's RUNNING -> PENDING, until its next time. False: it is to stop instead. The caller has
+ * claimed it and holds a reference of its own, here and below. */
+bool fl_future_rest(filch_future *f);
+
+/* ... RUNNING -> CANCELLED, if it is to stop, or FAILED with what this takes over; and tells everyone. */
+void fl_future_end_runs(filch_future *f, int status, struct fl_failure *failure);
+
 /* PENDING -> CANCELLED for FILCH_ECANCELED, FAILED for any other status, and tells everyone. The
  * caller holds a reference of its own. False: it was not pending. */
 bool fl_future_drop(filch_future *f, int status);
@@ -117,6 +133,9 @@ int fl_promise_fail(filch_future *f, filch_future *after, int code, struct fl_fa
 
 /* If f has failed, somebody has read it. */
 void fl_future_observe(filch_future *f);
+
+/* A promise fails by filch itself. 0 or FILCH_ESTATE. */
+int fl_promise_fail_by_filch(filch_future *f, int code);
 
 /* A promise fails as from has, domain and all. 0 or FILCH_ESTATE. */
 int fl_promise_fail_as(filch_future *f, filch_future *from);

@@ -37,7 +37,7 @@ static int create_with(filch_future **out, const struct fl_promise_extra *extra)
     if (f == NULL)
         return FILCH_ENOMEM;
     fl_future_init(f, NULL, NULL, FL_KIND_PROMISE, NULL, NULL, 1);
-    f->has_extra = 1;
+    f->has_extra = FL_EXTRA;
     *extra_of(f) = *extra;
     *out = f;
     return 0;
@@ -152,6 +152,13 @@ int fl_promise_fail(filch_future *f, filch_future *after, int code, struct fl_fa
     }
     keep_source(f, after);
     return settle(f, code, failure);
+}
+
+int fl_promise_fail_by_filch(filch_future *f, int code)
+{
+    if (fl_promise_move(f, FL_SETTLING) != 1)
+        return FILCH_ESTATE;
+    return settle_with(f, code, NULL, FL_ALIKE);
 }
 
 int fl_promise_fail_as(filch_future *f, filch_future *from)

@@ -18,7 +18,8 @@
  *          future fails with FILCH_EABANDONED as the stack is unwound, and so does each one below it on the
  *          stack; worker.c sees to the thread.
  *
- * Words    floor, runner   of a future: the runner's, once, before the function
+ * Words    floor, runner   of a future: the runner's, once, before the function; before that
+ *                          NOT_DUE, if it waits for a time (timed.c)
  *          tombstones      of a pool: a count, up by whoever cancels and down by whoever takes it out of
  *                          the queue; the latter may be first
  * Orders   R1  run  runner  release -> wait.c's J1 deadlock.c's D4   the floor before the runner */
@@ -29,6 +30,7 @@
 #include "future/context.h"
 #include "future/error.h"
 #include "future/running.h"
+#include "future/timed.h"
 #include "future/token.h"
 
 #include <string.h>
@@ -77,6 +79,8 @@ static void *argument_of(filch_future *f)
     case FL_KIND_TASK:
     case FL_KIND_PROMISE:
     case FL_KIND_OWN:
+    case FL_KIND_TIMED:
+    case FL_KIND_PERIODIC:
         break;
     }
     return f->u.arg;
@@ -87,16 +91,25 @@ static struct extra *extra_of(const filch_future *f)
     return (struct extra *)fl_extra_of(f);
 }
 
-/* It has run, or the caller has seen to it that it never will. */
-static void free_argument(filch_future *f, void *arg)
+/* A periodic one keeps its context from run to run. */
+static void free_extra(const filch_future *f, void *arg)
 {
     const struct extra *extra = extra_of(f);
 
-    if (fl_unlikely(extra != NULL)) {
+    if (extra != NULL) {
         if (extra->arg_dtor != NULL)
             extra->arg_dtor(arg, extra->base.dtor_arg);
         fl_context_release(extra->context);
+    } else if (f->kind == FL_KIND_TIMED) {
+        fl_context_release(fl_timed_of(f)->context);
     }
+}
+
+/* It has run, or the caller has seen to it that it never will. */
+static void free_argument(filch_future *f, void *arg)
+{
+    if (fl_unlikely(f->has_extra))
+        free_extra(f, arg);
     if (f->kind == FL_KIND_COPY_FAR) {
         struct far_copy *copy = (struct far_copy *)arg - 1;
 
@@ -132,10 +145,13 @@ static void free_block(filch_future *f)
 /* Why it is not to start any more; 0: it is. */
 static int refusal(filch_future *f)
 {
-    struct extra *extra = extra_of(f);
+    struct extra *extra;
 
-    if (fl_likely(extra == NULL))
+    if (fl_likely(!f->has_extra))
         return 0;
+    extra = extra_of(f);
+    if (extra == NULL)
+        return fl_timed_is_revoked(f) ? FILCH_ECANCELED : 0;
     if (filch_token_is_cancelled(extra->token))
         return FILCH_ECANCELED;
     return extra->start_by != FILCH_FOREVER && fl_now() >= extra->start_by ? FILCH_EEXPIRED : 0;
@@ -159,12 +175,22 @@ static inline void end_call(struct call *c)
     free_argument(c->f, c->arg);
 }
 
+/* Of one that has something behind its record. */
+static void begin_with(struct fl_running *r, const filch_future *f)
+{
+    const struct extra *extra = extra_of(f);
+
+    if (extra != NULL)
+        fl_running_begin(r, extra->token, extra->context);
+    else
+        fl_running_begin(r, NULL, fl_timed_of(f)->context);
+}
+
 /* *failure is what goes with a status that is not 0, the caller's; or NULL. */
 static int call(struct fl_worker *w, filch_future *f, void **result, struct fl_failure **failure)
 {
     filch_task_fn *fn = f->fn;
     void *arg = argument_of(f);
-    struct extra *extra = extra_of(f);
     int status;
 
     struct call c fl_cleanup(end_call);
@@ -174,10 +200,10 @@ static int call(struct fl_worker *w, filch_future *f, void **result, struct fl_f
     c.has_returned = false;
     if (fl_unlikely(w->trace != NULL))
         fl_worker_trace_named(w, FILCH_TRACE_START, fn, name_of(f));
-    if (fl_likely(extra == NULL))
+    if (fl_likely(!f->has_extra))
         fl_running_begin(&c.running, NULL, NULL);
     else
-        fl_running_begin(&c.running, extra->token, extra->context);
+        begin_with(&c.running, f);
     fl_worker_is_busy(w, 1);
     status = fn(arg, result);
     c.has_returned = true;
@@ -366,10 +392,27 @@ static const struct fl_task_ops future_ops = {run_future, drop_future, fn_of_fut
 static const struct fl_task_ops plain_ops = {run_plain, drop_plain, fn_of_future};
 static const struct fl_task_ops own_ops = {run_own, drop_own, fn_of_future};
 
+int fl_task_call(struct fl_worker *w, filch_future *f, void **result, struct fl_failure **failure)
+{
+    return call(w, f, result, failure);
+}
+
+void fl_task_bury(const filch_future *f)
+{
+    bury(f);
+}
+
+const struct fl_task_ops *fl_task_ops_with_future(void)
+{
+    return &future_ops;
+}
+
 bool fl_future_run_here(struct fl_worker *w, filch_future *f)
 {
     if (f->kind == FL_KIND_OWN)
         return false; /* its queue would find the caller's memory when it is over */
+    if (fl_load(&f->floor, relaxed) == FL_NOT_DUE) /* hint: seen too long, it runs elsewhere */
+        return false;
     if (refusal(f) != 0 || !fl_future_claim(f))
         return false;
     filch_future *mine fl_cleanup(release) =
@@ -384,8 +427,8 @@ bool fl_future_run_here(struct fl_worker *w, filch_future *f)
 void fl_future_kick(filch_future *f)
 {
     /* Of a promise, has_extra is written when it fails. */
-    if (f->kind != FL_KIND_PROMISE && fl_unlikely(f->has_extra) && extra_of(f)->nowake &&
-        fl_future_phase(f) == FL_PENDING)
+    if (f->kind != FL_KIND_PROMISE && fl_unlikely(f->has_extra == FL_EXTRA) &&
+        extra_of(f)->nowake && fl_future_phase(f) == FL_PENDING)
         fl_idle_notify(pool_of(f));
 }
 
@@ -395,13 +438,17 @@ static void free_home_future(struct fl_home *home, filch_future *f)
     free_block(f);
 }
 
-/* In a forked child the argument stays where it is: it is the parent's task that has it. */
+/* In a forked child the argument stays where it is: it is the parent's task that has it. What is in the
+ * wheel leaves nothing behind. */
 static void let_go(struct fl_home *home, filch_future *f)
 {
     if (fl_forked(&home->forked))
         return;
-    fl_add(&pool_of(f)->tombstones, 1, relaxed); /* count */
+    if (f->has_extra != FL_TIMER || !fl_timed_forget(f))
+        fl_add(&pool_of(f)->tombstones, 1, relaxed); /* count */
     free_argument(f, argument_of(f));
+    if (f->kind == FL_KIND_PERIODIC)
+        fl_timed_runs_no_more(f);
 }
 
 const struct fl_home_ops fl_pool_home_ops = {
@@ -419,7 +466,7 @@ static filch_future *fill(struct fl_pool *p, void *block, enum fl_future_kind ki
 /* In a block of 128; a context that the caller has retained. */
 static void fill_extra(filch_future *f, const filch_task_options *options, filch_context *context)
 {
-    f->has_extra = 1;
+    f->has_extra = FL_EXTRA;
     *extra_of(f) = (struct extra){
         .base = {options->name, options->value_dtor, options->dtor_arg},
         .token = filch_token_retain(options->token),

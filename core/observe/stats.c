@@ -27,6 +27,15 @@ static void add_worker(filch_executor_stats *sum, struct fl_worker *w)
     sum->trace_dropped += fl_count_read(&w->count.trace_dropped);
 }
 
+/* The keeper of the clock is a thread, and no worker. */
+static uint64_t workers_now(struct fl_pool *p)
+{
+    uint32_t threads = fl_load(&p->threads, relaxed);        /* count */
+    uint32_t keepers = fl_load(&p->timers.keepers, relaxed); /* count */
+
+    return threads > keepers ? threads - keepers : 0;
+}
+
 /* What ended is read before what was submitted, so that pending is never below 0. */
 static void add_up(struct fl_pool *p, filch_executor_stats *sum)
 {
@@ -43,7 +52,7 @@ static void add_up(struct fl_pool *p, filch_executor_stats *sum)
     sum->pending = sum->submitted - sum->ended;
     sum->running = sum->running < sum->pending ? sum->running : sum->pending;
     sum->pending -= sum->running;
-    sum->workers = fl_load(&p->threads, relaxed);       /* count */
+    sum->workers = workers_now(p);
     sum->spares = fl_load(&p->spares_started, relaxed); /* count */
     tombstones = fl_load(&p->tombstones, relaxed);      /* count */
     sum->tombstones =

@@ -4,6 +4,8 @@
  * once for all of them. */
 #include "sched/executor.h"
 
+#include <filch/timer.h>
+
 #include "base/thread.h"
 
 int filch_submit(filch_executor *ex, filch_task_fn *fn, void *arg, filch_future **future)
@@ -34,6 +36,33 @@ int filch_submit_batch(filch_executor *ex, filch_task_fn *fn, void *const args[]
     if (n > PTRDIFF_MAX / sizeof futures[0])
         return FILCH_ENOMEM; /* no memory holds that many */
     return ex->ops->submit_batch(ex, fn, args, n, futures);
+}
+
+int filch_submit_at(filch_executor *ex, filch_deadline when, filch_task_fn *fn, void *arg,
+                    filch_future **future)
+{
+    if (ex == NULL || fn == NULL)
+        return FILCH_EINVAL;
+    return ex->ops->submit_at != NULL ? ex->ops->submit_at(ex, when, fn, arg, future)
+                                      : FILCH_ENOTSUP;
+}
+
+int filch_submit_every(filch_executor *ex, filch_deadline first, int64_t period_ns,
+                       filch_task_fn *fn, void *arg, filch_future **future)
+{
+    if (ex == NULL || fn == NULL || period_ns <= 0)
+        return FILCH_EINVAL;
+    return ex->ops->submit_every != NULL
+               ? ex->ops->submit_every(ex, first, period_ns, fn, arg, future)
+               : FILCH_ENOTSUP;
+}
+
+int filch_timeout(filch_future *f, filch_executor *ex, filch_deadline deadline, unsigned flags,
+                  filch_future **out)
+{
+    if (f == NULL || ex == NULL || out == NULL || (flags & ~(unsigned)FILCH_TIMEOUT_CANCEL) != 0)
+        return FILCH_EINVAL;
+    return ex->ops->timeout != NULL ? ex->ops->timeout(ex, f, deadline, flags, out) : FILCH_ENOTSUP;
 }
 
 int filch_executor_shutdown(filch_executor *ex, unsigned flags, filch_deadline deadline)

@@ -27,6 +27,13 @@ struct fl_executor_ops {
     int (*submit_own)(filch_executor *ex, filch_future *record, filch_task_fn *fn, void *arg);
     /* A task of filch's own, in its own memory: run or dropped once. NULL: not by this executor. */
     int (*submit_task)(filch_executor *ex, struct fl_task *task);
+    /* What waits for a time. NULL, all three or none: not by this executor. */
+    int (*submit_at)(filch_executor *ex, filch_deadline when, filch_task_fn *fn, void *arg,
+                     filch_future **future);
+    int (*submit_every)(filch_executor *ex, filch_deadline first, int64_t period_ns,
+                        filch_task_fn *fn, void *arg, filch_future **future);
+    int (*timeout)(filch_executor *ex, filch_future *f, filch_deadline deadline, unsigned flags,
+                   filch_future **out);
     int (*shutdown)(filch_executor *ex, unsigned flags, filch_deadline deadline);
     void (*destroy)(filch_executor *ex);
     int (*wait_idle)(filch_executor *ex, filch_deadline deadline);

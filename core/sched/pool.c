@@ -106,6 +106,7 @@ int fl_worker_start(struct fl_worker *w)
 void fl_pool_break(struct fl_pool *p)
 {
     fl_pool_set_mode(p, FL_BROKEN);
+    fl_timers_end(fl_timers_close(p, true), FILCH_EBROKEN); /* nothing will run at its time */
     fl_idle_wake_all(p);
 }
 
@@ -132,6 +133,7 @@ static void free_pool(struct fl_pool *p)
             fl_lane_free(p, lane);
     }
     fl_table_destroy(fl_load(&p->names, relaxed)); /* settled by M3: nobody else is left */
+    fl_timers_free(p);
     fl_forked_close(&p->home.forked);
     fl_heap_open(&heap, &p->home.heap.with);
     fl_heap_free(&heap, p, pool_bytes(p->n_slots), alignof(struct fl_pool));

@@ -26,6 +26,7 @@
 #include "queue/deque.h"
 #include "sched/executor.h"
 #include "sched/task.h"
+#include "sched/timer.h"
 
 struct fl_pool;
 struct fl_ring;
@@ -160,6 +161,8 @@ struct fl_pool {
     struct fl_lock join_lock;
     bool joined;
 
+    alignas(FL_LINE_PAIR) struct fl_timers timers; /* timer.c */
+
     alignas(FL_LINE_PAIR) fl_atomic(struct fl_worker *) worker[]; /* n_slots of them */
 };
 
@@ -263,6 +266,8 @@ void fl_push_end(struct fl_push *at, struct fl_task *const *tasks, size_t n);
 void fl_push_end_nowake(struct fl_push *at, struct fl_task *const *tasks,
                         size_t n); /* see push.c */
 void fl_push_abort(struct fl_push *at);
+int fl_push_begin_due(struct fl_push *at, struct fl_pool *p,
+                      size_t n); /* accepted before: timer.c */
 void fl_lane_free(struct fl_pool *p, struct fl_lane *lane);
 
 /* help.c */
@@ -291,7 +296,10 @@ void fl_slot_vacate(struct fl_worker *w);  /* its thread ends, and the pool goes
 bool fl_is_quiet(struct fl_pool *p);
 uint64_t fl_pool_submitted(struct fl_pool *p);
 void fl_worker_gone(struct fl_worker *w); /* the last thing a worker's thread does */
+void fl_thread_gone(struct fl_pool *p,
+                    struct fl_thread *self); /* ... and any other's of the pool */
 void fl_stop_poll(struct fl_pool *p);
+void fl_stop_workers(struct fl_pool *p); /* nothing is left, and nothing comes: they end */
 int fl_pool_shutdown(struct fl_pool *p, unsigned flags, filch_deadline deadline);
 void fl_pool_destroy(struct fl_pool *p);
 int fl_pool_wait_idle(struct fl_pool *p, filch_deadline deadline);

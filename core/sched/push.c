@@ -148,6 +148,25 @@ int fl_push_begin(struct fl_push *at, struct fl_pool *p, size_t n)
     return status;
 }
 
+/* By a lane, and even if the pool is closed: it waits for what has been waiting for its time. */
+int fl_push_begin_due(struct fl_push *at, struct fl_pool *p, size_t n)
+{
+    int status;
+
+    at->pool = p;
+    at->self = fl_self();
+    at->worker = NULL;
+    at->lane = lane_take(p);
+    if (at->lane == NULL)
+        return FILCH_ENOMEM;
+    at->deque = &at->lane->deque;
+    at->slab = &at->lane->slab;
+    status = fl_deque_reserve(at->deque, n);
+    if (status != 0)
+        fl_push_abort(at);
+    return status;
+}
+
 static inline void put(struct fl_push *at, struct fl_task *const *tasks, size_t n)
 {
     if (at->worker != NULL)

@@ -14,7 +14,7 @@
  *                        mode is a futex for those who hold a task in a pause
  *         quiet_asked    a ticket for each wait for quiet
  *         quiet_seen     up to which ticket a quiet moment has been seen; a futex
- *         threads        worker threads alive; a futex for those who wait for 0
+ *         threads        threads alive, the keeper among them; a futex for those who wait for 0
  *         ended_outside  tasks dropped by threads that are no workers
  *         cancel_epoch   how often everything was cancelled; a task that began in an earlier one is asked
  *                        to stop
@@ -23,11 +23,15 @@
  *             others have ended
  *         Q2  once FL_CLOSING is set and a lane has been seen free, nothing comes by that lane any
  *             more; a worker that finds a lane held notes it and sleeps until its holder leaves
- *         Q3  FL_EXIT is set once, by whoever sees a closing pool quiet; then every worker ends
- *         Q4  the last worker to end touches nothing of the pool after its X4, unless the pool is an
- *             orphan, and then it alone frees it
+ *         Q3  FL_EXIT is set once, by whoever sees a closing pool quiet, or if there is a keeper, by
+ *             the keeper, who ends what timers are left first; then every worker ends
+ *         Q4  the last of the pool's threads to end, a worker or the keeper of its clock (timer.c),
+ *             touches nothing of the pool after its X4, unless the pool is an orphan, and then it
+ *             alone frees it
  *         Q5  FL_PAUSED goes when a pool closes or breaks, in the same move, and does not come back: so a pool
  *             that is to end is never paused
+ *         Q6  a closing pool that is quiet still waits for timers; it looks for them before it waits
+ *             for the lanes by which they come (timer.c, K4)
  * Orders  X1  end       mode           CAS, or, and seq_cst -> X2 spare.c's E6 push.c's H3 idle.c's N10
  *                                      pool.c's M5 worker.c's W1
  *         X2  look      mode           look <- X1
@@ -103,7 +107,7 @@ static void empty_lanes(struct fl_pool *p)
     }
 }
 
-static void let_workers_end(struct fl_pool *p)
+void fl_stop_workers(struct fl_pool *p)
 {
     if ((fl_or(&p->mode, FL_EXIT, seq_cst) & FL_EXIT) != 0) /* X1 */
         return;
@@ -141,17 +145,24 @@ void fl_stop_poll(struct fl_pool *p)
     if (!closing && fl_load(&p->quiet_asked, acquire) ==  /* X11 */
                         fl_load(&p->quiet_seen, relaxed)) /* hint: a look too many does no harm */
         return;
-    if (!tell_if_quiet(p) || !closing)
+    if (!tell_if_quiet(p) || !closing || fl_timers_are_awaited(p))
         return;
     empty_lanes(p);
-    if (fl_is_quiet(p))
-        let_workers_end(p);
+    if (fl_is_quiet(p) && !fl_timers_stop(p))
+        fl_stop_workers(p);
 }
 
-/* Last of all in a worker's thread. */
-void fl_worker_gone(struct fl_worker *w)
+static void join_or_detach(struct fl_thread *t, const struct fl_thread *self)
 {
-    struct fl_pool *p = w->pool;
+    if (t == self)
+        fl_thread_detach(t);
+    else
+        fl_thread_join(t);
+}
+
+/* Last of all in a thread of the pool's. */
+void fl_thread_gone(struct fl_pool *p, struct fl_thread *self)
+{
     uint32_t n = fl_load(&p->threads, acquire); /* X6 */
     bool orphan;
 
@@ -168,12 +179,17 @@ void fl_worker_gone(struct fl_worker *w)
     for (uint32_t i = 0; i < p->n_slots; i++) {
         struct fl_worker *other = fl_worker_at(p, i);
 
-        if (other == w)
-            fl_thread_detach(&w->thread);
-        else if (other != NULL && other->has_thread) /* settled by X4 */
-            fl_thread_join(&other->thread);
+        if (other != NULL && other->has_thread) /* settled by X4 */
+            join_or_detach(&other->thread, self);
     }
+    if (p->timers.is_kept)
+        join_or_detach(&p->timers.keeper, self);
     fl_pool_release(p);
+}
+
+void fl_worker_gone(struct fl_worker *w)
+{
+    fl_thread_gone(w->pool, &w->thread);
 }
 
 /* The threads have ended, or are about to without touching the pool. */
@@ -186,6 +202,8 @@ static void join_all(struct fl_pool *p)
         if (w != NULL && w->has_thread) /* settled by X6 */
             fl_thread_join(&w->thread);
     }
+    if (p->timers.is_kept && !p->joined)
+        fl_thread_join(&p->timers.keeper);
     p->joined = true;
     fl_lock_leave(&p->join_lock);
 }
@@ -219,7 +237,7 @@ static bool called_from_inside(struct fl_pool *p)
 {
     struct fl_worker *w = fl_worker_self();
 
-    return w != NULL && w->pool == p;
+    return (w != NULL && w->pool == p) || fl_timers_keeper_is_here(p);
 }
 
 void fl_pool_set_mode(struct fl_pool *p, uint32_t bits)
@@ -259,7 +277,10 @@ int fl_pool_resume(struct fl_pool *p)
 
 static void close_pool(struct fl_pool *p, uint32_t bits, bool cancel)
 {
+    struct fl_wheel_node *timers = fl_timers_close(p, cancel); /* timer.c, K3: first */
+
     fl_pool_set_mode(p, FL_CLOSING | bits);
+    fl_timers_end(timers, FILCH_ECANCELED);
     if (cancel)
         cancel_queued(p);
     fl_idle_wake_all(p); /* they look whether anything is left */
@@ -295,13 +316,14 @@ void fl_pool_destroy(struct fl_pool *p)
 }
 
 /* First what is queued, then what runs by now: what goes from the one to the other meanwhile is asked to
- * stop. */
+ * stop. Last what waits for its time, since that knows in which epoch it was submitted (timed.c). */
 int64_t fl_pool_cancel_all(struct fl_pool *p)
 {
     uint64_t n = fl_take_all_now(p, cancel);
 
     fl_add(&p->cancel_epoch, 1, relaxed); /* hint: nothing goes with it */
-    fl_idle_meet(p);                      /* Q1 */
+    n += fl_timers_end(fl_timers_take_what_is_over(p), FILCH_ECANCELED);
+    fl_idle_meet(p); /* Q1 */
     tell_if_quiet(p);
     if ((fl_look(&p->mode) & FL_CLOSING) != 0) /* X2 */
         fl_idle_wake_all(p);                   /* a worker has to end it */

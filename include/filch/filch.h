@@ -16,6 +16,7 @@
 #include <filch/submit.h>
 #include <filch/task.h>
 #include <filch/then.h>
+#include <filch/timer.h>
 #include <filch/wait.h>
 
 #endif /* FILCH_FILCH_H */

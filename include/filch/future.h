@@ -113,7 +113,8 @@ typedef struct filch_snapshot {
 FILCH_API int filch_future_snapshot(const filch_future *f, filch_snapshot *s);
 
 /* Cancels f if it has not started, wakes its waiters and runs its callbacks in this thread.
- * Returns true if f is cancelled, now or before: its task never ran and never will. NULL: false. */
+ * Returns true if f is cancelled, now or before: its task never ran and never will. NULL: false. Of a
+ * periodic task it ends the runs: timer.h. */
 FILCH_API bool filch_future_cancel(filch_future *f);
 
 /* Called once f is over, with nothing locked. It may call anything; f is good while it runs. */

@@ -109,6 +109,35 @@ void fl_spare_wake_all(struct fl_pool *pool)
     (void)pool;
 }
 
+struct fl_wheel_node *fl_timers_close(struct fl_pool *pool, bool cancel)
+{
+    (void)pool, (void)cancel;
+    return NULL;
+}
+
+void fl_timers_end(struct fl_wheel_node *list, int status)
+{
+    (void)list, (void)status;
+}
+
+bool fl_timers_are_awaited(struct fl_pool *pool)
+{
+    (void)pool;
+    return false;
+}
+
+bool fl_timers_stop(struct fl_pool *pool)
+{
+    (void)pool;
+    return false;
+}
+
+bool fl_timers_keeper_is_here(const struct fl_pool *pool)
+{
+    (void)pool;
+    return false;
+}
+
 void fl_worker_trace(struct fl_worker *w, uint32_t kind, filch_task_fn *fn)
 {
     (void)w, (void)kind, (void)fn;

@@ -213,6 +213,7 @@ static inline void free_pool_by_hand(void)
             break;
         fl_lane_free(pool, lane);
     }
+    fl_timers_free(pool);
     fl_forked_close(&pool->home.forked);
     fl_heap_open(&heap, &sim_allocator);
     fl_heap_free(&heap, pool, pool_size(pool), alignof(struct fl_pool));
