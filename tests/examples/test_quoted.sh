@@ -278,6 +278,40 @@ int main(void)
 }
 END
 
+example timer.h sed -e 's/int status = \(filch_submit_every\|filch_timeout\)/if (status == 0) status = \1/' <<END
+$common
+static int retried, beaten;
+static int retry(void *arg, void **result)
+{
+    *result = &ex;
+    return *(int *)arg == 1 && ++retried == 1 ? 0 : 1;
+}
+static int beat(void *arg, void **result)
+{
+    (void)arg, (void)result;
+    return ++beaten;
+}
+int main(void)
+{
+    int one = 1, *request = &one;
+    filch_future *future, *beats, *answer, *in_time;
+    if (filch_executor_create(&ex, NULL) != 0 || filch_promise_create(&answer) != 0)
+        return 1;
+    QUOTED
+    (void)work;
+    if (status != 0 || filch_future_result(in_time, FILCH_FOREVER, NULL) != FILCH_ETIMEDOUT ||
+        filch_future_result(answer, FILCH_FOREVER, NULL) != FILCH_ECANCELED ||
+        filch_future_result(beats, FILCH_FOREVER, NULL) != 1)
+        return 2;
+    filch_future_release(in_time);
+    filch_future_release(answer);
+    filch_future_release(beats);
+    if (filch_future_result(future, FILCH_FOREVER, NULL) != 0)
+        return 3;
+    return check(0, future);
+}
+END
+
 example stats.h <<END
 $common
 static int parse(void *arg, void **result)
