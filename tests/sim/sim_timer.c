@@ -537,6 +537,74 @@ SCENARIO(what_is_cancelled_with_the_pool_is_over_or_has_run)
     end_pool();
 }
 
+/* ---- everything cancelled, and the pool goes on ---- */
+
+static void cancel_all(void *arg)
+{
+    (void)arg;
+    sim_check(fl_pool_cancel_all(pool) >= 0);
+}
+
+/* It is in the wheel, in the keeper's hand, in a lane, in a run or on its way back. */
+SCENARIO(a_periodic_task_is_over_with_all_the_rest_wherever_it_is)
+{
+    filch_future *f;
+
+    start();
+    reset();
+    fl_init(&is_over, 1);
+    sim_check(fl_pool_submit_every(pool, sim_clock(), LATE, work, NULL, &f) == 0);
+    sim_spawn(be_the_worker, f);
+    cancel_all(NULL);
+    sim_check(filch_future_result(f, FILCH_FOREVER, NULL) == FILCH_ECANCELED);
+    sim_check(sim_clock() < late && fl_load(&ran, relaxed) <= 1);
+    sim_join_all();
+    filch_future_release(f);
+    end_keeper();
+    drain_by_hand();
+    sim_check(fl_load(&pool->tombstones, relaxed) == 0);
+    free_pool_by_hand();
+}
+
+SCENARIO(what_is_cancelled_with_all_the_rest_is_over_or_has_run)
+{
+    filch_future *f;
+
+    reset();
+    START(.workers = 1);
+    sim_check(submit_soon(&f) == 0);
+    sim_clock_advance(4000); /* about now */
+    cancel_all(NULL);
+    filch_future_result(f, FILCH_FOREVER, NULL);
+    sim_check(filch_future_cancelled(f) == (fl_load(&ran, relaxed) == 0));
+    filch_future_release(f);
+    end_pool();
+}
+
+SCENARIO(what_is_submitted_as_all_is_cancelled_is_accepted)
+{
+    reset();
+    START(.workers = 1);
+    sim_spawn(submit_one, NULL);
+    cancel_all(NULL);
+    sim_join_all();
+    sim_check(accepted == 0);
+    end_pool();
+    sim_check(fl_load(&ran, relaxed) <= 1);
+}
+
+SCENARIO(a_closed_pool_ends_when_all_that_it_waits_for_is_cancelled)
+{
+    reset();
+    START(.workers = 1);
+    late = soon(LATE);
+    sim_check(fl_pool_submit_at(pool, late, work, NULL, NULL) == 0);
+    sim_check(fl_pool_shutdown(pool, FILCH_NO_WAIT, FILCH_FOREVER) == 0);
+    cancel_all(NULL);
+    end_pool();
+    sim_check(fl_load(&ran, relaxed) == 0 && sim_clock() < late);
+}
+
 SCENARIO(cancelling_what_a_pool_waits_for_lets_it_end)
 {
     filch_future *f;
