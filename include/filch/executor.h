@@ -111,6 +111,9 @@ FILCH_API int filch_executor_shutdown(filch_executor *ex, unsigned flags, filch_
 /* Drains, stops and frees the executor. Futures outlive it. NULL is a no-op.
  * From a task or callback on one of its own workers it only gives up the handle: queued tasks still
  * run, and the last worker to end frees the executor.
+ * No other call with the handle may be under way then in another thread, not even a shutdown that does
+ * not wait, and none may follow. But for one: a task may destroy its executor while the call that has
+ * submitted it has not returned yet.
  * Blocks   until every task has run, except from its own worker. */
 FILCH_API void filch_executor_destroy(filch_executor *ex);
 
@@ -140,10 +143,11 @@ FILCH_API FILCH_CHECK int filch_executor_set_active(filch_executor *ex, unsigned
 /* How many workers may work now. */
 FILCH_API unsigned filch_executor_active(const filch_executor *ex);
 
-/* Cancels what there is now, and goes on with what is submitted later: what is queued is over and
- * CANCELLED on return, and in each task that runs filch_cancel_requested is true from now on. A task that a
- * worker has just taken from the queue may still run, and may not be asked to stop.
- * Returns how many were queued, those among them that had been cancelled before included, or
+/* Cancels what there is now, and goes on with what is submitted later: what is queued or waits for its
+ * time (timer.h) is over and CANCELLED on return, and in each task that runs filch_cancel_requested is
+ * true from now on. A task that a worker has just taken from the queue may still run, and may not be asked
+ * to stop; one whose time has just come may be over a moment later.
+ * Returns how many were queued or waited, those among them that had been cancelled before included, or
  *     FILCH_EINVAL, FILCH_ENOTSUP (a rival), FILCH_EFORKED
  * Any thread may call it, a task too. Callbacks of what it cancels run here. */
 FILCH_API ptrdiff_t filch_executor_cancel_all(filch_executor *ex);

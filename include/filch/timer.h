@@ -17,7 +17,15 @@
  * periodic, is cancelled. A filch_timeout goes on as long as the shutdown has something to wait for,
  * and then fails with FILCH_ESHUTDOWN. FILCH_CANCEL_PENDING cancels all of it, but for what the clock's
  * thread has just taken. An executor that breaks ends all of it with FILCH_EBROKEN.
- * filch_executor_wait_idle waits for none: what waits for its time is not queued yet. */
+ * filch_executor_wait_idle waits for none: what waits for its time is not queued yet.
+ *
+ * filch_executor_cancel_all cancels what waits for its time as it does what is queued, and a periodic task
+ * that runs is over after that run; a filch_timeout is no task, and holds. In a pause what is due is
+ * queued, and of a periodic task one run at most; a filch_timeout holds.
+ *
+ * In all else it is a task like any other: it has its submitter's context, a periodic one in each run; if
+ * its function ends its thread it fails with FILCH_EABANDONED, and there is no further run; what
+ * filch_fail has said goes to its future, and a failure that nobody reads to on_unobserved. */
 #ifndef FILCH_TIMER_H
 #define FILCH_TIMER_H
 
@@ -63,7 +71,10 @@ enum filch_timeout_flags {
  * comes first leaves no trace of the other; cancelling *out leaves f alone. A value in place of a
  * failure is a continuation's to give: filch_then(*out, NULL, FILCH_THEN_ALWAYS, value_or, ...).
  * Callbacks of *out are called by whoever completes f, or when the time is up by the thread that
- * watches the clock for all: they are to be short, and must not wait.
+ * watches the clock for all the executor's times: as long as one runs there, none of the others comes. So
+ * they are to be short, and must not wait; filch_future_add_done_callback_on (future.h) or filch_then with
+ * an executor takes what is long to a worker. A failure that *out passes on counts as read in f, and is
+ * told to on_unobserved if nobody reads *out either; that a time was up, which nobody reads, is not.
  * Returns 0, FILCH_EINVAL, FILCH_ENOMEM, FILCH_EAGAIN as filch_submit_at, FILCH_ESHUTDOWN,
  * FILCH_EBROKEN, FILCH_EFORKED, or FILCH_ENOTSUP for a rival's executor.
  * Owns     *out, one reference, is the caller's; f's stays the caller's and may go at once. */
