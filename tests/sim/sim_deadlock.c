@@ -236,6 +236,49 @@ SCENARIO(who_has_waited_for_another_before_closes_no_circle)
     end(3);
 }
 
+/* What 0 waits for is periodic: it has had a run on 1, which then waits for what 0 runs, and has one on 2. */
+static void rests_and_waits(void *arg)
+{
+    struct fl_worker *w = act_as_worker(1);
+
+    (void)arg;
+    fl_store(&own[1]->runner, 0, relaxed); /* as timed.c does */
+    sim_check(fl_future_rest(own[1]));
+    waits_for(w, own[0]);
+    act_as_nobody();
+}
+
+static void runs_it_next(void *arg)
+{
+    struct fl_worker *w = act_as_worker(2);
+
+    (void)arg;
+    SIM_AWAIT(fl_future_phase(own[1]) == FL_PENDING);
+    begins(w, own[1]);
+    ends(own[1]);
+    act_as_nobody();
+}
+
+SCENARIO(who_has_run_it_before_and_then_waits_closes_no_circle)
+{
+    struct fl_worker *w;
+
+    begin(3);
+    sim_solo_begin();
+    for (unsigned i = 0; i < 2; i++)
+        begins(fl_worker_at(pool, i), own[i]);
+    sim_solo_end();
+    sim_spawn(rests_and_waits, NULL);
+    sim_spawn(runs_it_next, NULL);
+    w = act_as_worker(0);
+    waits_for(w, own[1]);
+    ends(own[0]);
+    act_as_nobody();
+    sim_join_all();
+    sim_check(fl_load(&told, relaxed) == 0);
+    end(3);
+}
+
 /* What was waited for is freed as soon as the wait is over, whoever looks at it. */
 static void waits_and_frees(void *arg)
 {
