@@ -207,6 +207,13 @@ static bool sleep_until_chosen(struct fl_worker *w)
     }
 }
 
+/* A worker, and no spare. Settled by N3 for whoever has announced: who lowers the number moves idle
+ * after it. */
+static bool is_surplus(const struct fl_worker *w)
+{
+    return fl_worker_may_be_surplus(w) && w->rank < w->pool->n_workers;
+}
+
 /* Lanes at every turn: their words change only when something comes. Deques less often: to look at
  * one is to take the line from its owner. */
 static struct fl_task *search(struct fl_worker *w)
@@ -214,7 +221,7 @@ static struct fl_task *search(struct fl_worker *w)
     struct fl_pool *p = w->pool;
     int64_t until = 0;
 
-    for (unsigned turn = 0; !fl_pool_is_paused(p); turn++) {
+    for (unsigned turn = 0; !fl_pool_is_paused(p) && !is_surplus(w); turn++) {
         struct fl_task *task = fl_take_from_lanes(w);
 
         if (task == NULL && turn % 8 == 0)
@@ -234,13 +241,6 @@ static struct fl_task *search(struct fl_worker *w)
         fl_relax();
     }
     return NULL;
-}
-
-/* A worker, and no spare. Settled by N3 for whoever has announced: who lowers the number moves idle
- * after it. */
-static bool is_surplus(const struct fl_worker *w)
-{
-    return fl_worker_may_be_surplus(w) && w->rank < w->pool->n_workers;
 }
 
 static struct fl_task *idle_until_work(struct fl_worker *w, bool searching)
