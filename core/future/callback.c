@@ -30,11 +30,20 @@ static struct callback *callback_of(const struct fl_task *task)
     return fl_container_of(task, struct callback, task);
 }
 
-static void call_and_end(struct callback *c)
+static void end_call(struct callback **callback)
 {
-    c->fn(c->f, c->user);
+    struct callback *c = *callback;
+
     filch_future_release(c->f);
     fl_listener_release(&c->listener);
+}
+
+/* The callback may end the thread. */
+static void call_and_end(struct callback *c)
+{
+    struct callback *called fl_cleanup(end_call) = c;
+
+    c->fn(c->f, c->user);
 }
 
 static void run_task(struct fl_task *task)

@@ -116,6 +116,33 @@ static bool may_help(const struct wait *wait)
                               : w->nested < FL_MAX_NESTED && fl_stack_has_eighths(4);
 }
 
+static bool help_with(struct fl_worker *w, void *f)
+{
+    return help_now(w, f);
+}
+
+/* What runs on top of the waiting task has nothing of that one's (running.h): functions have their own, and
+ * callbacks, hooks and dtors none. */
+static bool run_on_top(struct fl_worker *w, bool (*help)(struct fl_worker *w, void *what),
+                       void *what)
+{
+    struct fl_self *self = fl_self();
+    void *running = self->running;
+    void *context = self->context;
+    bool helped;
+
+    self->running = NULL;
+    self->context = NULL;
+    w->nested++;
+    helped = help(w, what);
+    w->nested--;
+    if (helped)
+        fl_waiters_catch_up(); /* what it ran may have put something off for us to tell */
+    self->running = running;
+    self->context = context;
+    return helped;
+}
+
 bool fl_help_with_future(struct fl_worker *w, filch_future *f)
 {
     return !is_over(f) && help_now(w, f);
@@ -128,9 +155,7 @@ static bool help(struct wait *wait, filch_future *f)
 
     if (!may_help(wait))
         return false;
-    wait->w->nested++;
-    helped = help_now(wait->w, f);
-    wait->w->nested--;
+    helped = run_on_top(wait->w, help_with, f);
     if (helped)
         wait->spin_until = 0;
     return helped;
@@ -259,9 +284,10 @@ static int await_one(filch_future *f, filch_deadline deadline, bool is_stubborn)
     struct wait wait;
     int status;
 
-    fl_waiters_catch_up();
     if (is_over(f))
         return 0;
+    if (deadline > FILCH_NOW) /* who only looks may be a callback himself, of thousands */
+        fl_waiters_catch_up();
     wait = wait_begin(f, deadline);
     wait.is_stubborn = is_stubborn;
     status = objection(wait.w, f);
@@ -273,10 +299,8 @@ static int await_one(filch_future *f, filch_deadline deadline, bool is_stubborn)
             return FILCH_EFORKED;
         if (has_passed(deadline))
             return is_over(f) ? 0 : FILCH_ETIMEDOUT;
-        if (help(&wait, f)) {
-            fl_waiters_catch_up(); /* what it ran may have put something off for us to tell */
+        if (help(&wait, f))
             continue;
-        }
         if (spin(&wait, one_is_over, f))
             continue;
         if (closes_a_circle(&wait, f))
@@ -341,14 +365,8 @@ static bool help_any_of(struct wait *wait, const struct fl_awaited *a, size_t *f
         return false;
     while (*first < a->n && (a->futures[*first] == NULL || is_over(a->futures[*first])))
         ++*first;
-    if (a->help != NULL && may_help(wait)) {
-        bool helped;
-
-        wait->w->nested++;
-        helped = a->help(wait->w, a->what);
-        wait->w->nested--;
-        return helped;
-    }
+    if (a->help != NULL && may_help(wait))
+        return run_on_top(wait->w, a->help, a->what);
     for (size_t i = *first; i < a->n; i++) {
         if (a->futures[i] != NULL && !is_over(a->futures[i]) && help(wait, a->futures[i]))
             return true;
@@ -372,9 +390,10 @@ static int await(const struct fl_awaited *a, filch_deadline deadline, int64_t sp
     struct wait wait;
     size_t first = 0;
 
-    fl_waiters_catch_up();
     if (a->is_over(a->what))
         return 0;
+    if (deadline > FILCH_NOW)
+        fl_waiters_catch_up();
     wait = wait_begin(any_of(a), deadline);
     if (spin_ns != 0)
         wait.spin_ns = spin_ns;
@@ -383,10 +402,8 @@ static int await(const struct fl_awaited *a, filch_deadline deadline, int64_t sp
             return FILCH_EFORKED;
         if (has_passed(deadline))
             return a->is_over(a->what) ? 0 : FILCH_ETIMEDOUT;
-        if (help_any_of(&wait, a, &first)) {
-            fl_waiters_catch_up(); /* what it ran may have put something off for us to tell */
+        if (help_any_of(&wait, a, &first))
             continue;
-        }
         if (spin(&wait, a->is_over, a->what))
             continue;
         if (only != NULL && closes_a_circle(&wait, only))
@@ -520,6 +537,11 @@ static ptrdiff_t wait_for(filch_future **futures, size_t n, const filch_wait_opt
     return (ptrdiff_t)partition(futures, n, (filch_future **)room);
 }
 
+static void free_room(void ***room)
+{
+    fl_free(*room);
+}
+
 /* Options are complete. */
 static ptrdiff_t wait_with(filch_future **futures, size_t n, const filch_wait_options *o)
 {
@@ -527,8 +549,7 @@ static ptrdiff_t wait_with(filch_future **futures, size_t n, const filch_wait_op
         FEW = 32
     };
     void *few[FEW];
-    void **room = few;
-    ptrdiff_t over;
+    void **room fl_cleanup(free_room) = NULL;
 
     if ((futures == NULL && n != 0) || n > PTRDIFF_MAX / sizeof(void *))
         return FILCH_EINVAL;
@@ -543,10 +564,7 @@ static ptrdiff_t wait_with(filch_future **futures, size_t n, const filch_wait_op
         if (room == NULL)
             return FILCH_ENOMEM;
     }
-    over = wait_for(futures, n, o, room);
-    if (room != few)
-        fl_free(room);
-    return over;
+    return wait_for(futures, n, o, room != NULL ? room : few);
 }
 
 ptrdiff_t filch_wait(filch_future **futures, size_t n, enum filch_return_when when,

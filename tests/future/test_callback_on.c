@@ -171,3 +171,75 @@ TEST(arguments_that_make_no_sense_are_refused_and_a_rival_takes_none)
     filch_executor_destroy(ex);
     assert_int_equal(count_of(&told.calls), 0);
 }
+
+/* ---- What is the waiting task's stays that ---- */
+
+struct waiting {
+    filch_future *end; /* the callback completes it */
+    filch_token *token;
+};
+
+static void looks_around(filch_future *f, void *user)
+{
+    struct waiting *at = user;
+
+    (void)f;
+    test_check(filch_fail(9, "the callback's", NULL, NULL) == 9);
+    test_check(filch_context_current() == NULL);
+    test_check(!filch_cancel_requested());
+    test_check(filch_promise_set_result(at->end, NULL) == 0);
+}
+
+static int task_waits_and_fails(void *arg, void **result)
+{
+    struct waiting *at = arg;
+
+    (void)result;
+    filch_token_cancel(at->token);
+    test_check(outcome(at->end) == 0);
+    test_check(filch_cancel_requested() && filch_context_current() != NULL);
+    return 9;
+}
+
+/* On the only worker the callback runs on top of the task, which waits. */
+static void check_callback_on_top(bool is_on_executor)
+{
+    filch_executor *ex = pool_with((filch_options){.workers = 1, .help = FILCH_HELP_ANY});
+    struct waiting at = {promise(), NULL};
+    struct hold hold = {0};
+    filch_context context = {NULL, NULL};
+    filch_task_options o = {.size = sizeof o, .context = &context};
+    filch_future *f;
+    filch_future *queued;
+    filch_error error;
+
+    assert_int_equal(filch_token_create(&at.token, NULL, FILCH_FOREVER), 0);
+    o.token = at.token;
+    hold_worker(&hold, ex);
+    assert_int_equal(filch_submit_with(ex, &o, task_waits_and_fails, &at, &f), 0);
+    queued = is_on_executor ? promise() : submit(ex, task_echo, NULL);
+    assert_int_equal(
+        filch_future_add_done_callback_on(queued, is_on_executor ? ex : NULL, looks_around, &at),
+        0);
+    if (is_on_executor)
+        assert_int_equal(filch_promise_set_result(queued, NULL), 0);
+    let_go(&hold);
+    assert_int_equal(filch_future_error(f, FILCH_FOREVER, &error), 0);
+    assert_int_equal(error.code, 9);
+    assert_string_not_equal(error.message, "the callback's");
+    filch_future_release(f);
+    filch_future_release(queued);
+    filch_future_release(at.end);
+    filch_token_release(at.token);
+    filch_executor_destroy(ex);
+}
+
+TEST(a_callback_that_a_waiting_worker_runs_has_nothing_of_the_waiting_task_s)
+{
+    check_callback_on_top(true);
+}
+
+TEST(a_callback_of_what_a_waiting_worker_runs_has_nothing_of_the_waiting_task_s)
+{
+    check_callback_on_top(false);
+}

@@ -489,6 +489,30 @@ TEST(a_failure_a_cancellation_and_an_end_that_never_comes_run_down_a_chain_witho
     }
 }
 
+/* Each link has a leaf beside it, made after it: what a link has put off is there when the leaf is told. */
+TEST(a_chain_with_a_leaf_at_each_link_fails_without_stack)
+{
+    int64_t before = blocks_now();
+    size_t n = test_scaled(200000);
+    filch_future **leaf = malloc(n * sizeof(filch_future *));
+    struct chain c = {.end = 5, .first = promise()};
+
+    c.last = filch_future_retain(c.first);
+    for (size_t i = 0; i < n; i++) {
+        filch_future *out = then(c.last, NULL, 0, add_one, NULL);
+
+        leaf[i] = then(c.last, NULL, 0, add_one, NULL);
+        filch_future_release(c.last);
+        c.last = out;
+    }
+    on_a_small_stack(end_chain, &c);
+    for (size_t i = 0; i < n; i++)
+        assert_int_equal(finish(leaf[i]), 5);
+    assert_int_equal(finish(c.last), 5);
+    free(leaf);
+    assert_int_equal(blocks_now(), before);
+}
+
 /* Nobody keeps the last one either: all of it goes, link by link. */
 static void *give_up_chain(void *chain)
 {
