@@ -165,10 +165,11 @@ int fl_promise_fail_as(filch_future *f, filch_future *from)
 {
     filch_error error;
 
-    if (filch_future_error(from, FILCH_NOW, &error) != 0)
-        return filch_promise_set_error(f, FILCH_ECANCELED, filch_strerror(FILCH_ECANCELED));
     if (fl_promise_move(f, FL_SETTLING) != 1)
-        return FILCH_ESTATE;
+        return FILCH_ESTATE; /* nor has it read why from has failed */
+    if (filch_future_error(from, FILCH_NOW, &error) != 0)
+        return settle(f, FILCH_ECANCELED,
+                      fl_failure_create(filch_strerror(FILCH_ECANCELED), NULL, NULL));
     keep_source(f, from);
     return settle_with(f, error.code, fl_failure_create(error.message, NULL, NULL),
                        strcmp(error.domain, "promise") != 0 ? FL_ALIKE : 0);

@@ -60,6 +60,20 @@ void fl_forward(filch_future *out, filch_future *from)
         fl_promise_fail_as(out, from);
 }
 
+/* By a failure of its own, after f, or NULL. */
+static void fail(filch_future *out, filch_future *f, int status, struct fl_failure *failure)
+{
+    if (failure == NULL && (status == FILCH_ECANCELED || f == NULL)) {
+        fl_forward_status(out, status);
+        return;
+    }
+    if (failure == NULL)
+        failure = fl_failure_create(status > 0 ? "the continuation returned its own error"
+                                               : filch_strerror(status),
+                                    NULL, NULL);
+    fl_promise_fail(out, f, status, failure);
+}
+
 struct follower {
     struct fl_listener listener;
     filch_future *out;
@@ -96,13 +110,13 @@ static int listen(filch_future *f, struct fl_listener *l)
     return status;
 }
 
-void fl_follow(filch_future *out, filch_future *from)
+void fl_follow(filch_future *out, filch_future *from, filch_future *after)
 {
     struct follower *follower = from != out ? fl_malloc(sizeof *follower) : NULL;
     int status = from == out ? FILCH_EDEADLK : FILCH_ENOMEM;
 
     if (follower == NULL) {
-        fl_forward_status(out, status);
+        fail(out, after, status, NULL);
         filch_future_release(out);
     } else {
         fl_listener_open(&follower->listener, follower_told, follower_free);
@@ -111,7 +125,7 @@ void fl_follow(filch_future *out, filch_future *from)
         status = listen(from, &follower->listener);
         if (status != 0) {
             follower->is_told = true;
-            fl_forward_status(out, status);
+            fail(out, after, status, NULL);
         }
         fl_listener_release(&follower->listener);
     }
@@ -120,30 +134,17 @@ void fl_follow(filch_future *out, filch_future *from)
 
 /* ---- continuations ---- */
 
-/* By a failure of its own, after f. */
-static void fail(filch_future *out, filch_future *f, int status, struct fl_failure *failure)
-{
-    if (failure == NULL && status == FILCH_ECANCELED) {
-        fl_forward_status(out, status);
-        return;
-    }
-    if (failure == NULL)
-        failure = fl_failure_create(status > 0 ? "the continuation returned its own error"
-                                               : filch_strerror(status),
-                                    NULL, NULL);
-    fl_promise_fail(out, f, status, failure);
-}
-
-static void settle(struct continuation *c, void *result)
+static void settle(struct continuation *c, filch_future *f, void *result)
 {
     if ((c->flags & FILCH_THEN_FLATTEN) != 0 && result != NULL)
-        fl_follow(filch_future_retain(c->out), result);
+        fl_follow(filch_future_retain(c->out), result, f);
     else
         filch_promise_set_result(c->out, result);
 }
 
 struct call {
     struct continuation *c;
+    filch_future *f;
     struct fl_running running;
     bool has_returned;
 };
@@ -153,7 +154,7 @@ static inline void end_call(struct call *call)
     if (call->has_returned)
         return;
     fl_running_abandon(&call->running);
-    fl_forward_status(call->c->out, FILCH_EABANDONED);
+    fail(call->c->out, call->f, FILCH_EABANDONED, NULL);
 }
 
 /* f is over, and the function is to be called here. */
@@ -168,13 +169,14 @@ static void call(struct continuation *c, filch_future *f)
 
     struct call call fl_cleanup(end_call);
     call.c = c;
+    call.f = f;
     call.has_returned = false;
     fl_running_begin(&call.running, NULL, c->context);
     status = c->fn(f, c->arg, &result);
     call.has_returned = true;
     failure = fl_running_end(&call.running, status);
     if (status == 0)
-        settle(c, result);
+        settle(c, f, result);
     else
         fail(c->out, f, status, failure);
 }
@@ -242,7 +244,8 @@ static void told(struct fl_listener *l, filch_future *f, struct fl_waiter *node)
     c->is_told = true;
     if (c->fn == NULL && (c->flags & FILCH_THEN_FLATTEN) != 0 &&
         fl_future_outcome(f, &result) == 0 && result != NULL)
-        fl_follow(filch_future_retain(c->out), filch_future_retain(result));
+        fl_follow(filch_future_retain(c->out), filch_future_retain(result),
+                  result != c->out ? f : NULL); /* or each would keep the other */
     else if (!is_asked)
         fl_forward(c->out, f);
     else if (c->ex != NULL)

@@ -4,6 +4,8 @@
  * reads, in whatever way, is not. */
 #include "sched/work.h"
 
+#include <pthread.h>
+
 /* ---- A hook ---- */
 
 enum {
@@ -452,4 +454,77 @@ TEST(a_rival_ignores_the_hook)
     filch_future_release(failed(ex));
     filch_executor_destroy(ex);
     check_told(0);
+}
+
+/* ---- What does not go on ---- */
+
+TEST(a_failure_that_a_cancelled_continuation_has_no_use_for_is_told)
+{
+    filch_executor *ex = watched();
+    struct gate gate = {0};
+    filch_future *busy = submit(ex, task_gate, &gate);
+    filch_future *f;
+    filch_future *out = NULL;
+
+    gate_await(&gate, 1);
+    f = submit(ex, task_fail, number(CODE));
+    assert_int_equal(filch_then(f, NULL, 0, NULL, NULL, &out), 0);
+    assert_true(filch_future_cancel(out));
+    gate_open(&gate);
+    await(ex, f);
+    filch_future_release(f);
+    check_told(1);
+    assert_int_equal(told.code, CODE);
+    filch_future_release(out);
+    filch_future_release(busy);
+    filch_executor_destroy(ex);
+    check_told(1);
+}
+
+static int continuation_that_exits(filch_future *f, void *arg, void **result)
+{
+    (void)f, (void)arg, (void)result;
+    pthread_exit(NULL);
+}
+
+TEST(a_continuation_that_ends_its_thread_is_told_to_the_executor_that_it_began_with)
+{
+    filch_executor *ex = watched();
+    filch_future *f = submit(ex, task_echo, NULL);
+    filch_future *out = NULL;
+
+    await(ex, f);
+    assert_int_equal(filch_then(f, ex, 0, continuation_that_exits, NULL, &out), 0);
+    filch_future_release(f);
+    await(ex, out);
+    filch_future_release(out);
+    filch_executor_destroy(ex);
+    check_told(1);
+    assert_int_equal(told.code, FILCH_EABANDONED);
+}
+
+/* What its function gives is the continuation itself. */
+static int continuation_gives(filch_future *f, void *slot, void **result)
+{
+    (void)f;
+    *result = filch_future_retain(*(filch_future **)slot);
+    return 0;
+}
+
+TEST(a_continuation_that_would_end_as_itself_is_told)
+{
+    filch_executor *ex = watched();
+    struct gate gate = {0};
+    filch_future *f = submit(ex, task_gate, &gate);
+    filch_future *out = NULL;
+
+    gate_await(&gate, 1);
+    assert_int_equal(filch_then(f, NULL, FILCH_THEN_FLATTEN, continuation_gives, &out, &out), 0);
+    gate_open(&gate);
+    await(ex, out);
+    filch_future_release(out);
+    filch_future_release(f);
+    filch_executor_destroy(ex);
+    check_told(1);
+    assert_int_equal(told.code, FILCH_EDEADLK);
 }
