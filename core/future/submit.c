@@ -250,9 +250,13 @@ static void run_claimed(struct fl_worker *w, filch_future *f)
     struct fl_failure *failure;
     int status = call_claimed(w, f, &run.result, &failure);
 
+    if (fl_unlikely(status != 0)) {
+        void *value = run.result;
+
+        run.result = NULL;
+        free_value(f, value); /* it may end the thread as well */
+    }
     run.has_returned = true;
-    if (fl_unlikely(status != 0))
-        free_value(f, run.result);
     fl_future_finish(f, status, fl_likely(status == 0) ? run.result : failure);
 }
 

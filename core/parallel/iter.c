@@ -7,7 +7,9 @@
  * iterator keeps those under way in the order of the arguments; one whose results have all come is
  * used again. An iterator that is closed leaves the chunks that are running to their tasks.
  *
- * Words   refs   of a chunk: the iterator's and the task's; a task that was cancelled has none
+ * Words   refs   of a chunk: the iterator's and the task's. The task gives its own back as its function
+ *                ends, also if that ends the thread; a future that was cancelled or has failed has
+ *                nobody left who would: then the iterator has the chunk to itself
  * Orders  M1  drop  refs  sub acq_rel <-> M1    what the task or the iterator did with it before it is
  *                                               freed */
 #include <filch/map.h>
@@ -62,16 +64,20 @@ static void chunk_release(struct chunk *c)
         fl_free(c);
 }
 
+static void release_chunk(struct chunk **c)
+{
+    chunk_release(*c);
+}
+
 static int run_chunk(void *chunk, void **result)
 {
-    struct chunk *c = chunk;
+    struct chunk *c fl_cleanup(release_chunk) = chunk;
 
     *result = c;
     for (size_t i = 0; i < c->n; i++) {
         c->begun = i + 1; /* it may not return: then the rest is dropped */
         c->call[i].status = c->fn(c->call[i].arg, &c->call[i].result);
     }
-    chunk_release(c);
     return 0;
 }
 
@@ -275,7 +281,7 @@ static void retire(filch_map_iter *it)
     it->current = NULL;
 }
 
-/* Whether its task has never run and never will. */
+/* Whether its task runs no more, and has not made all of its calls. */
 static bool never_runs(const struct chunk *c)
 {
     return filch_future_cancel(c->f) ||
@@ -288,8 +294,10 @@ static void let_go(filch_map_iter *it, struct chunk *c, bool waits)
 
     if (c->node != NULL)
         fl_waiter_leave(c->node, &it->queue.listener);
-    if (ran && waits)
+    if (ran && waits) {
         (void)fl_future_await_end(c->f);
+        ran = !never_runs(c); /* a call may have ended its thread: no others were made */
+    }
     filch_future_release(c->f);
     if (ran) {
         chunk_release(c);

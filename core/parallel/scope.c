@@ -276,6 +276,28 @@ static int outcome(filch_scope *s)
     return fl_load(&s->skipped, relaxed) != 0 ? FILCH_ECANCELED : 0; /* settled by S3 */
 }
 
+/* A join that is under way. */
+struct join {
+    filch_scope *s;
+    bool has_returned;
+};
+
+static void free_scope(filch_scope *s)
+{
+    filch_token_release(s->token);
+    fl_free(s);
+}
+
+/* What it ran meanwhile has ended the thread: what the others were lent may be on this stack, so they have
+ * to be over first. */
+static void end_join(struct join *join)
+{
+    struct fl_awaited awaited = {is_over, sleep_on_scope, join->s, NULL, 0, NULL};
+
+    if (!join->has_returned && fl_await(&awaited, FILCH_FOREVER) == 0)
+        free_scope(join->s);
+}
+
 int filch_scope_join(filch_scope *s)
 {
     struct fl_awaited awaited;
@@ -287,11 +309,13 @@ int filch_scope_join(filch_scope *s)
         return FILCH_EFORKED;
     leave(s);
     awaited = (struct fl_awaited){is_over, sleep_on_scope, s, NULL, 0, help};
+
+    struct join join fl_cleanup(end_join) = {s, false};
     status = fl_await(&awaited, FILCH_FOREVER);
+    join.has_returned = true;
     if (status != 0)
         return status; /* a child, whose siblings are elsewhere: the scope stays as it is */
     status = outcome(s);
-    filch_token_release(s->token);
-    fl_free(s);
+    free_scope(s);
     return status;
 }

@@ -3,7 +3,8 @@
  * test_abandoned.c: a function of the user's ends its thread instead of returning: its future and those
  * below it on the stack are over, what waits for them is told, and the pool has as many threads as
  * before. */
-#include "sched/work.h"
+/* link: -Wl,--wrap=fl_malloc -Wl,--wrap=fl_free */
+#include "future/blocks.h"
 
 #include <pthread.h>
 
@@ -147,6 +148,150 @@ TEST(a_scope_counts_off_a_child_that_ends_its_thread)
     filch_executor_destroy(ex);
 }
 
+/* ---- Who waits for several, and runs one that ends the thread ---- */
+
+struct family {
+    filch_executor *ex;
+    struct gate gate; /* of the one that another worker has */
+    counter over;
+    void *args[40];
+};
+
+static int child_is_slow(void *arg, void **result)
+{
+    struct family *family = arg;
+
+    (void)result;
+    gate_pass(&family->gate);
+    for (int i = 0; i < 100; i++)
+        sched_yield();
+    count_one(&family->over);
+    return 0;
+}
+
+static int child_opens_and_exits(void *arg, void **result)
+{
+    struct family *family = arg;
+
+    (void)result;
+    gate_await(&family->gate, 1);
+    gate_open(&family->gate);
+    pthread_exit(NULL);
+}
+
+/* What its children were lent is on its stack: they are over when that is given up. */
+static void check_family(void *arg)
+{
+    struct family *family = arg;
+
+    test_check(count_of(&family->over) == 1);
+}
+
+static int task_joins(void *arg, void **result)
+{
+    struct family *family = arg;
+    filch_scope *scope = NULL;
+    int status;
+
+    (void)result;
+    test_check(filch_scope_open(&scope, family->ex, NULL) == 0);
+    pthread_cleanup_push(check_family, family);
+    test_check(filch_scope_spawn(scope, child_is_slow, family) == 0);
+    gate_await(&family->gate, 1);
+    test_check(filch_scope_spawn(scope, child_opens_and_exits, family) == 0);
+    status = filch_scope_join(scope);
+    test_check(status == FILCH_EABANDONED);
+    pthread_cleanup_pop(1);
+    return 0;
+}
+
+TEST(a_join_in_which_the_thread_ends_waits_for_the_others_and_frees_the_scope)
+{
+    int64_t before = blocks_now();
+
+    for (int i = 0; i < 30; i++) {
+        struct family family = {.ex = pool_of(2)};
+        int status = finish(submit(family.ex, task_joins, &family));
+
+        assert_true(status == 0 || status == FILCH_EABANDONED);
+        filch_executor_destroy(family.ex);
+        assert_int_equal(blocks_now(), before);
+    }
+}
+
+static int second_is_slow_and_the_others_exit(void *arg, void **result)
+{
+    struct family *family = *(void **)arg;
+
+    return arg == (void *)&family->args[1] ? child_is_slow(family, result)
+                                           : child_opens_and_exits(family, result);
+}
+
+static int task_maps(void *arg, void **result)
+{
+    struct family *family = arg;
+    void *args[40];
+    int status;
+
+    (void)result;
+    for (int i = 0; i < 40; i++) {
+        args[i] = &family->args[i];
+        family->args[i] = family;
+    }
+    pthread_cleanup_push(check_family, family);
+    status = filch_map_array(family->ex, second_is_slow_and_the_others_exit, args, NULL, 40);
+    test_check(status == FILCH_EABANDONED);
+    pthread_cleanup_pop(1);
+    return 0;
+}
+
+TEST(a_map_in_which_the_thread_ends_waits_for_the_other_calls_and_gives_them_back)
+{
+    int64_t before = blocks_now();
+
+    for (int i = 0; i < 30; i++) {
+        struct family family = {.ex = pool_of(2)};
+        int status = finish(submit(family.ex, task_maps, &family));
+
+        assert_true(status == 0 || status == FILCH_EABANDONED);
+        filch_executor_destroy(family.ex);
+        assert_int_equal(blocks_now(), before);
+    }
+}
+
+struct many {
+    filch_executor *ex;
+    filch_future *f[100];
+};
+
+static int task_waits_for_a_hundred(void *arg, void **result)
+{
+    struct many *many = arg;
+    filch_future *f[100];
+
+    (void)result;
+    for (int i = 0; i < 100; i++)
+        f[i] = many->f[i] = submit(many->ex, task_exits, NULL);
+    test_check(filch_wait(f, 100, FILCH_ALL_COMPLETED, FILCH_FOREVER) == 100);
+    return 0;
+}
+
+TEST(a_wait_for_a_hundred_in_which_the_thread_ends_leaves_no_memory)
+{
+    int64_t before = blocks_now();
+
+    for (int i = 0; i < 20; i++) {
+        struct many many = {.ex = pool_of(1)};
+        int status = finish(submit(many.ex, task_waits_for_a_hundred, &many));
+
+        assert_true(status == 0 || status == FILCH_EABANDONED);
+        for (int j = 0; j < 100; j++)
+            assert_int_equal(finish(many.f[j]), FILCH_EABANDONED);
+        filch_executor_destroy(many.ex);
+        assert_int_equal(blocks_now(), before);
+    }
+}
+
 static int task_exits_at_odd(void *arg, void **result)
 {
     if ((intptr_t)arg % 2 != 0)
@@ -212,6 +357,73 @@ TEST(an_iterated_map_drops_what_no_call_was_made_with_and_nothing_else)
     filch_executor_destroy(ex);
 }
 
+static int call_exits_at_the_gate(void *arg, void **result)
+{
+    (void)result;
+    gate_pass(arg);
+    pthread_exit(NULL);
+}
+
+static bool next_gate(void *source, void **arg)
+{
+    void **gate = source;
+
+    *arg = *gate;
+    *gate = NULL;
+    return *arg != NULL;
+}
+
+TEST(a_map_that_is_closed_before_its_call_ends_the_thread_leaves_no_memory)
+{
+    int64_t before = blocks_now();
+
+    for (int i = 0; i < 20; i++) {
+        filch_executor *ex = pool_of(1);
+        struct gate gate = {0};
+        void *source = &gate;
+        filch_map_iter *it = NULL;
+
+        assert_int_equal(filch_map(ex, call_exits_at_the_gate, next_gate, &source, NULL, &it), 0);
+        gate_await(&gate, 1);
+        filch_map_close(it);
+        gate_open(&gate);
+        filch_executor_destroy(ex);
+        assert_int_equal(blocks_now(), before);
+    }
+}
+
+static void *opens_later(void *gate)
+{
+    for (int i = 0; i < 100; i++)
+        sched_yield();
+    gate_open(gate);
+    return NULL;
+}
+
+TEST(a_close_that_waits_for_a_call_that_ends_the_thread_drops_what_was_not_called)
+{
+    int64_t before = blocks_now();
+
+    for (int i = 0; i < 20; i++) {
+        filch_executor *ex = pool_of(1);
+        struct gate gate = {0};
+        struct numbers numbers = {(intptr_t)&gate, (intptr_t)&gate + 3, 0};
+        filch_map_options o = {
+            .size = sizeof o, .chunk = 3, .flags = FILCH_MAP_CLOSE_WAITS, .drop = drop_number};
+        filch_map_iter *it = NULL;
+        pthread_t thread;
+
+        assert_int_equal(filch_map(ex, call_exits_at_the_gate, next_number, &numbers, &o, &it), 0);
+        gate_await(&gate, 1);
+        assert_int_equal(pthread_create(&thread, NULL, opens_later, &gate), 0);
+        filch_map_close(it);
+        assert_int_equal(count_of(&numbers.dropped), 2);
+        assert_int_equal(pthread_join(thread, NULL), 0);
+        filch_executor_destroy(ex);
+        assert_int_equal(blocks_now(), before);
+    }
+}
+
 static int continuation_exits(filch_future *f, void *arg, void **result)
 {
     (void)f, (void)arg, (void)result;
@@ -271,6 +483,25 @@ TEST(callbacks_behind_one_that_ends_the_thread_are_called)
     assert_int_equal(count_of(&calls), 7);
     assert_int_equal(finish(submit(ex, task_echo, NULL)), 0);
     filch_executor_destroy(ex);
+}
+
+TEST(a_callback_on_an_executor_that_ends_the_thread_leaves_nothing_behind)
+{
+    int64_t before = blocks_now();
+    filch_executor *ex = pool_of(1);
+    counter calls = 0;
+
+    for (int i = 0; i < 20; i++) {
+        filch_future *f = promise();
+
+        assert_int_equal(filch_future_add_done_callback_on(f, ex, callback_exits, &calls), 0);
+        assert_int_equal(filch_promise_set_result(f, NULL), 0);
+        filch_future_release(f);
+    }
+    assert_int_equal(filch_executor_wait_idle(ex, FILCH_FOREVER), 0);
+    filch_executor_destroy(ex);
+    assert_int_equal(count_of(&calls), 20);
+    assert_int_equal(blocks_now(), before);
 }
 
 static void *cancels_with_a_callback_that_exits(void *f)
