@@ -81,11 +81,18 @@ static void callback_free(struct fl_listener *l)
     fl_free(fl_container_of(l, struct callback, listener));
 }
 
+static void release_listener(struct fl_listener **l)
+{
+    if (*l != NULL)
+        fl_listener_release(*l);
+}
+
 int filch_future_add_done_callback_on(filch_future *f, filch_executor *ex, filch_callback_fn *fn,
                                       void *user)
 {
     struct callback *c;
     struct fl_waiter *node;
+    struct fl_listener *listener fl_cleanup(release_listener) = NULL;
     int status;
 
     if (f == NULL || fn == NULL)
@@ -103,9 +110,9 @@ int filch_future_add_done_callback_on(filch_future *f, filch_executor *ex, filch
     c->f = NULL;
     c->fn = fn;
     c->user = user;
-    status = fl_waiter_join(f, &c->listener, &node);
+    listener = &c->listener;
+    status = fl_waiter_join(f, listener, &node);
     if (status == 0 && node == NULL)
-        told(&c->listener, f, NULL); /* it is over */
-    fl_listener_release(&c->listener);
+        told(listener, f, NULL); /* it is over */
     return status;
 }

@@ -271,10 +271,10 @@ static void refuse(filch_future *f, int status)
 }
 
 /* Out of the queue, by somebody who has not run it: nothing of it is left there. */
-static void bury(const filch_future *f)
+static void bury(filch_future **f)
 {
-    if (fl_future_phase(f) == FL_CANCELLED)
-        fl_sub(&pool_of(f)->tombstones, 1, relaxed); /* count */
+    if (fl_future_phase(*f) == FL_CANCELLED)
+        fl_sub(&pool_of(*f)->tombstones, 1, relaxed); /* count */
 }
 
 static void run_future(struct fl_task *task)
@@ -285,19 +285,19 @@ static void run_future(struct fl_task *task)
     if (fl_likely(status == 0) && fl_likely(fl_future_claim(f))) {
         run_claimed(fl_worker_self(), f);
     } else {
+        filch_future *dead fl_cleanup(bury) = f;
+
         if (status != 0)
-            refuse(f, status);
-        bury(f);
+            refuse(dead, status);
     }
 }
 
 static void drop_future(struct fl_task *task, int status)
 {
-    filch_future *f = future_of(task);
+    filch_future *f fl_cleanup(release) = future_of(task);
+    filch_future *dead fl_cleanup(bury) = f;
 
-    refuse(f, status);
-    bury(f);
-    filch_future_release(f);
+    refuse(dead, status);
 }
 
 static filch_task_fn *fn_of_future(const struct fl_task *task)

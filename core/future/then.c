@@ -206,10 +206,9 @@ static void run_task(struct fl_task *task)
 
 static void drop_task(struct fl_task *task, int status)
 {
-    struct continuation *c = continuation_of(task);
+    struct continuation *c fl_cleanup(end_task_of) = continuation_of(task);
 
     fail(c->out, c->before, status, NULL);
-    end_task(c);
 }
 
 static filch_task_fn *no_function(const struct fl_task *task)
@@ -242,6 +241,8 @@ static void told(struct fl_listener *l, filch_future *f, struct fl_waiter *node)
 
     (void)node;
     c->is_told = true;
+    if (fl_future_phase(c->out) >= FL_OVER)
+        return; /* cancelled: the executor may have gone */
     if (c->fn == NULL && (c->flags & FILCH_THEN_FLATTEN) != 0 &&
         fl_future_outcome(f, &result) == 0 && result != NULL)
         fl_follow(filch_future_retain(c->out), filch_future_retain(result),
@@ -265,11 +266,23 @@ static void continuation_free(struct fl_listener *l)
     fl_free(c);
 }
 
+static void release_promise(filch_future **promise)
+{
+    filch_future_release(*promise);
+}
+
+static void release_listener(struct fl_listener **l)
+{
+    if (*l != NULL)
+        fl_listener_release(*l);
+}
+
 int filch_then(filch_future *f, filch_executor *ex, unsigned flags, filch_then_fn *fn, void *arg,
                filch_future **out)
 {
     struct continuation *c;
-    filch_future *promise;
+    filch_future *promise fl_cleanup(release_promise) = NULL;
+    struct fl_listener *listener fl_cleanup(release_listener) = NULL;
     int status;
 
     if (f == NULL || out == NULL ||
@@ -295,11 +308,11 @@ int filch_then(filch_future *f, filch_executor *ex, unsigned flags, filch_then_f
     c->context = fl_context_retain(filch_context_current());
     c->flags = flags;
     c->is_told = false;
-    status = listen(f, &c->listener);
-    if (status != 0)
-        filch_future_release(promise);
-    else
+    listener = &c->listener;
+    status = listen(f, listener); /* what it calls at once may end the thread */
+    if (status == 0) {
         *out = promise;
-    fl_listener_release(&c->listener);
+        promise = NULL;
+    }
     return status;
 }

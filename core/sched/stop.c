@@ -219,10 +219,17 @@ static int await_threads(struct fl_pool *p, filch_deadline deadline)
     return 0;
 }
 
+static void count_ended(struct fl_pool **p)
+{
+    fl_add(&(*p)->ended_outside, 1, release); /* X7 */
+}
+
+/* A callback that this calls may end the thread. */
 static void cancel(struct fl_pool *p, struct fl_task *task)
 {
+    struct fl_pool *of fl_cleanup(count_ended) = p;
+
     task->ops->drop(task, FILCH_ECANCELED);
-    fl_add(&p->ended_outside, 1, release); /* X7 */
 }
 
 static void cancel_queued(struct fl_pool *p)
@@ -231,6 +238,17 @@ static void cancel_queued(struct fl_pool *p)
 
     while ((task = fl_take_any(p)) != NULL)
         cancel(p, task);
+}
+
+/* What was cancelled last may have been the last of all; also if a callback of it has ended the thread. */
+static void end_cancelling(struct fl_pool **of)
+{
+    struct fl_pool *p = *of;
+
+    fl_idle_meet(p); /* Q1 */
+    tell_if_quiet(p);
+    if ((fl_look(&p->mode) & FL_CLOSING) != 0) /* X2 */
+        fl_idle_wake_all(p);                   /* they look whether anything is left, and end it */
 }
 
 static bool called_from_inside(struct fl_pool *p)
@@ -275,6 +293,13 @@ int fl_pool_resume(struct fl_pool *p)
     return 0;
 }
 
+static void cancel_and_close(struct fl_pool *p)
+{
+    struct fl_pool *of fl_cleanup(end_cancelling) = p;
+
+    cancel_queued(of);
+}
+
 static void close_pool(struct fl_pool *p, uint32_t bits, bool cancel)
 {
     struct fl_wheel_node *timers = fl_timers_close(p, cancel); /* timer.c, K3: first */
@@ -282,10 +307,9 @@ static void close_pool(struct fl_pool *p, uint32_t bits, bool cancel)
     fl_pool_set_mode(p, FL_CLOSING | bits);
     fl_timers_end(timers, FILCH_ECANCELED);
     if (cancel)
-        cancel_queued(p);
-    fl_idle_wake_all(p); /* they look whether anything is left */
-    if (cancel)
-        tell_if_quiet(p); /* Q1: what was cancelled last may have been the last of all */
+        cancel_and_close(p);
+    else
+        fl_idle_wake_all(p); /* they look whether anything is left */
 }
 
 int fl_pool_shutdown(struct fl_pool *p, unsigned flags, filch_deadline deadline)
@@ -319,14 +343,11 @@ void fl_pool_destroy(struct fl_pool *p)
  * stop. Last what waits for its time, since that knows in which epoch it was submitted (timed.c). */
 int64_t fl_pool_cancel_all(struct fl_pool *p)
 {
-    uint64_t n = fl_take_all_now(p, cancel);
+    struct fl_pool *of fl_cleanup(end_cancelling) = p;
+    uint64_t n = fl_take_all_now(of, cancel);
 
     fl_add(&p->cancel_epoch, 1, relaxed); /* hint: nothing goes with it */
-    n += fl_timers_end(fl_timers_take_what_is_over(p), FILCH_ECANCELED);
-    fl_idle_meet(p); /* Q1 */
-    tell_if_quiet(p);
-    if ((fl_look(&p->mode) & FL_CLOSING) != 0) /* X2 */
-        fl_idle_wake_all(p);                   /* a worker has to end it */
+    n += fl_timers_end(fl_timers_take_what_is_over(of), FILCH_ECANCELED);
     return (int64_t)n;
 }
 

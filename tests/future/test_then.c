@@ -305,6 +305,21 @@ static int try_to_cancel(filch_future *before, void *arg, void **result)
     return 0;
 }
 
+TEST(a_cancelled_continuation_needs_its_executor_no_more)
+{
+    int64_t before = blocks_now();
+    filch_executor *ex = pool_of(1);
+    filch_future *f = promise();
+    filch_future *out = then(f, ex, 0, add_one, NULL);
+
+    assert_true(filch_future_cancel(out));
+    filch_executor_destroy(ex);
+    assert_int_equal(filch_promise_set_result(f, NULL), 0);
+    assert_int_equal(finish(out), FILCH_ECANCELED);
+    filch_future_release(f);
+    assert_int_equal(blocks_now(), before);
+}
+
 TEST(a_continuation_that_runs_can_not_be_cancelled)
 {
     filch_future *f = promise();

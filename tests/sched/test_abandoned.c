@@ -532,6 +532,162 @@ TEST(a_thread_of_the_users_may_end_in_a_callback)
     filch_executor_destroy(ex);
 }
 
+static void *continues_with_what_is_over(void *f)
+{
+    filch_future *out = NULL;
+    int status = filch_then(f, NULL, 0, continuation_exits, NULL, &out);
+
+    test_check(status != 0);
+    return "not reached";
+}
+
+static void *adds_to_what_is_over_on_a_pool_that_ended(void *both)
+{
+    void **at = both;
+    int status = filch_future_add_done_callback_on(at[0], at[1], callback_exits, at[2]);
+
+    test_check(status != 0);
+    return "not reached";
+}
+
+TEST(a_thread_of_the_users_that_ends_in_what_is_called_at_once_leaves_nothing_behind)
+{
+    int64_t before = blocks_now();
+    filch_executor *ex = pool_of(1);
+    filch_future *f = promise();
+    counter calls = 0;
+    void *both[] = {f, ex, &calls};
+    pthread_t thread;
+
+    assert_int_equal(filch_promise_set_result(f, NULL), 0);
+    assert_int_equal(filch_executor_shutdown(ex, FILCH_DRAIN, FILCH_FOREVER), 0);
+    assert_int_equal(pthread_create(&thread, NULL, continues_with_what_is_over, f), 0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(pthread_create(&thread, NULL, adds_to_what_is_over_on_a_pool_that_ended, both),
+                     0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(count_of(&calls), 1);
+    filch_future_release(f);
+    filch_executor_destroy(ex);
+    assert_int_equal(blocks_now(), before);
+}
+
+static void *shuts_down(void *ex)
+{
+    int status = filch_executor_shutdown(ex, FILCH_CANCEL_PENDING | FILCH_NO_WAIT, FILCH_NOW);
+
+    test_check(status != 0);
+    return "not reached";
+}
+
+static void *cancels_all(void *ex)
+{
+    test_check(filch_executor_cancel_all(ex) < 0);
+    return "not reached";
+}
+
+/* The pool counts what was cancelled there, and ends; what it had taken out is cancelled. */
+static void end_in_a_callback_of(void *(*cancels)(void *ex))
+{
+    int64_t before = blocks_now();
+    filch_executor *ex = pool_of(1);
+    struct hold hold = {0};
+    counter calls = 0;
+    filch_future *f[3];
+    pthread_t thread;
+
+    hold_worker(&hold, ex);
+    for (int i = 0; i < 3; i++)
+        f[i] = submit(ex, task_echo, NULL);
+    assert_int_equal(filch_future_add_done_callback(f[0], callback_exits, &calls), 0);
+    assert_int_equal(pthread_create(&thread, NULL, cancels, ex), 0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(count_of(&calls), 1);
+    let_go(&hold);
+    assert_int_equal(finish(f[0]), FILCH_ECANCELED);
+    for (int i = 1; i < 3; i++) {
+        int status = finish(f[i]);
+
+        assert_true(status == 0 || status == FILCH_ECANCELED);
+    }
+    assert_int_equal(stats_of(ex).tombstones, 0);
+    filch_executor_destroy(ex);
+    assert_int_equal(blocks_now(), before);
+}
+
+TEST(an_executor_ends_if_the_thread_that_shuts_it_down_ends_in_a_callback)
+{
+    end_in_a_callback_of(shuts_down);
+}
+
+TEST(an_executor_goes_on_and_ends_if_the_thread_that_cancels_all_ends_in_a_callback)
+{
+    end_in_a_callback_of(cancels_all);
+}
+
+static void *waits_idle(void *ex)
+{
+    int status = filch_executor_wait_idle(ex, FILCH_FOREVER);
+
+    test_check(status == 0);
+    return NULL;
+}
+
+TEST(who_waits_for_quiet_is_told_by_a_thread_that_ends_while_it_cancels)
+{
+    for (int i = 0; i < 2; i++) {
+        filch_executor *ex = pool_of(1);
+        counter calls = 0;
+        filch_future *f;
+        pthread_t waiting;
+        pthread_t cancelling;
+
+        assert_int_equal(filch_executor_wait_idle(ex, FILCH_FOREVER), 0);
+        assert_int_equal(filch_executor_pause(ex), 0);
+        f = submit(ex, task_echo, NULL);
+        assert_int_equal(filch_future_add_done_callback(f, callback_exits, &calls), 0);
+        assert_int_equal(pthread_create(&waiting, NULL, waits_idle, ex), 0);
+        for (int j = 0; j < 1000; j++)
+            sched_yield();
+        assert_int_equal(pthread_create(&cancelling, NULL, i == 0 ? cancels_all : shuts_down, ex),
+                         0);
+        assert_int_equal(pthread_join(cancelling, NULL), 0);
+        assert_int_equal(pthread_join(waiting, NULL), 0);
+        filch_future_release(f);
+        filch_executor_destroy(ex);
+    }
+}
+
+static void dtor_exits(void *value, void *arg)
+{
+    (void)value;
+    count_one(arg);
+    pthread_exit(NULL);
+}
+
+static int task_sets_and_fails(void *arg, void **result)
+{
+    *result = arg;
+    return 4;
+}
+
+TEST(a_dtor_of_a_task_that_ends_the_thread_fails_its_future)
+{
+    filch_executor *ex = pool_of(1);
+    counter calls = 0;
+    filch_task_options value = {.size = sizeof value, .value_dtor = dtor_exits, .dtor_arg = &calls};
+    filch_task_options argument = {
+        .size = sizeof argument, .arg_dtor = dtor_exits, .dtor_arg = &calls};
+    filch_future *f = NULL;
+
+    assert_int_equal(filch_submit_with(ex, &value, task_sets_and_fails, &calls, &f), 0);
+    assert_int_equal(finish(f), FILCH_EABANDONED);
+    assert_int_equal(filch_submit_with(ex, &argument, task_echo, NULL, &f), 0);
+    assert_int_equal(finish(f), FILCH_EABANDONED);
+    filch_executor_destroy(ex);
+    assert_int_equal(count_of(&calls), 2);
+}
+
 static int start_exits(void *arg)
 {
     count_one(arg);
