@@ -284,3 +284,25 @@ SCENARIO(a_failure_that_is_passed_on_and_read_is_not_told)
 {
     passed_on(true);
 }
+
+/* The one that it would be passed on to is cancelled meanwhile: it is told, from wherever it is then. */
+SCENARIO(a_failure_whose_continuation_is_cancelled_is_told_once)
+{
+    filch_future *out;
+
+    queue_one(task_fails);
+    fl_init(&told, 0);
+    pool->on_unobserved = note_status;
+    pool->hook_arg = &told;
+    sim_solo_begin();
+    sim_check(filch_then(f, NULL, 0, NULL, NULL, &out) == 0);
+    sim_solo_end();
+    sim_spawn(runs, NULL);
+    filch_future_cancel(out);
+    filch_future_release(out);
+    filch_future_release(f);
+    sim_join_all();
+    sim_check(fl_load(&told, relaxed) == 1);
+    sim_check(count_destroyed() == 2);
+    free_pool_by_hand();
+}
