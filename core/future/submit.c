@@ -105,10 +105,11 @@ static void free_extra(const filch_future *f, void *arg)
     }
 }
 
-/* It has run, or the caller has seen to it that it never will. */
+/* It has run, or the caller has seen to it that it never will. A task that has forked returns twice: in the
+ * child what it was given is the parent's. */
 static void free_argument(filch_future *f, void *arg)
 {
-    if (fl_unlikely(f->has_extra))
+    if (fl_unlikely(f->has_extra) && !fl_forked(&f->home->forked))
         free_extra(f, arg);
     if (f->kind == FL_KIND_COPY_FAR) {
         struct far_copy *copy = (struct far_copy *)arg - 1;

@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -514,6 +515,39 @@ TEST(k1_a_child_that_returns_from_its_task_runs_none_of_its_parents_and_ends)
 {
     return_from_forking_task(0);
     return_from_forking_task(FILCH_FORK_RESTART);
+}
+
+/* Shared with the child. */
+static counter *given_up;
+
+static void give_up(void *what, void *arg)
+{
+    (void)what, (void)arg;
+    count_one(given_up);
+}
+
+static void release_context(filch_context *context)
+{
+    give_up(context, NULL);
+}
+
+TEST(k1_a_child_that_returns_from_its_task_gives_up_nothing_of_its_parent_s)
+{
+    filch_context context = {NULL, release_context};
+    filch_task_options o = {.size = sizeof o, .arg_dtor = give_up, .context = &context};
+    struct forker t = {.ex = settled_of(1), .parent = getpid()};
+
+    given_up =
+        mmap(NULL, sizeof *given_up, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    assert_true(given_up != MAP_FAILED);
+    assert_int_equal(filch_submit_with(t.ex, &o, task_fork_and_return, &t, &t.self), 0);
+    gate_await(&t.known, 1);
+    gate_open(&t.known);
+    assert_int_equal(finish(t.self), 0);
+    assert_int_equal(t.ending, 0);
+    filch_executor_destroy(t.ex);
+    assert_int_equal(count_of(given_up), 2); /* argument and context, in the parent */
+    assert_int_equal(munmap(given_up, sizeof *given_up), 0);
 }
 
 /* A task that waits, and by helping runs one that forks. */
