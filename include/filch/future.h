@@ -45,7 +45,8 @@ typedef struct filch_error {
  * that back calls the hook; for a task without a future, whoever has run or dropped it. What was passed
  * on, and the failure of a continuation, is told to the executor (or the promise) that it all began
  * with. Cancelled is not failed, and neither is a task that returns FILCH_ECANCELED because it was asked
- * to stop. In a forked child nothing of the parent's is told.
+ * to stop. In a forked child nothing of the parent's executors is told; a promise's hook is called by
+ * whichever process gives its last reference back.
  * Nothing is locked, and the hook may call anything. All of info is good while it runs. */
 typedef struct filch_unobserved {
     const char *name;                    /* of the task's or the promise's options, or NULL */
@@ -70,6 +71,8 @@ FILCH_API void filch_future_release(filch_future *f);
  *                       several who close it at once; the others wait on. Followed are waits for one
  *                       future (filch_wait of one, filch_task_result too) without a deadline
  *     FILCH_EBROKEN     the executor broke before it ran
+ *     FILCH_EEXPIRED    it was not started by start_by (submit.h)
+ *     FILCH_EABANDONED  its function ended the thread; or nobody is left who could complete it
  *     FILCH_EFORKED     its executor stayed behind in the parent process
  *     FILCH_ESTATE      its result was taken: filch_future_take
  * Blocks   up to the deadline. On a worker of f's executor the wait runs f itself, if it has not
@@ -133,7 +136,8 @@ FILCH_API FILCH_CHECK int filch_future_add_done_callback(filch_future *f, filch_
  * in the thread that finds that out, which is the one that completes f, shuts ex down, or calls this. A
  * completion queue (cq.h) is a third place: whatever thread asks it.
  * Returns 0, or with fn neither called nor kept FILCH_ENOMEM, or FILCH_ENOTSUP for a rival's executor.
- * Owns     user is the caller's; ex is not destroyed before f is over. */
+ * Owns     user is the caller's. ex is not destroyed before fn has been called: that f is over may be
+ *          seen before whoever completes it has queued the call, unless that is a worker of ex. */
 FILCH_API FILCH_CHECK int filch_future_add_done_callback_on(filch_future *f, filch_executor *ex,
                                                             filch_callback_fn *fn, void *user);
 

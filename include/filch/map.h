@@ -26,7 +26,9 @@ extern "C" {
  * call i set, NULL if it failed. args may be NULL (then each arg is).
  * Returns 0, or the first status that is not 0 in the order of args: every call is over by then, so
  * that nothing of args is in use any more; or as filch_submit, with no call made.
- * Blocks   until every call is over. */
+ * Blocks   until every call is over; on a worker it helps as filch_future_result does. It is not told
+ *          of a circle (FILCH_EDEADLK), for its calls go on: a call that waits for the task that has called
+ *          this, or for one that waits for that, may wait for ever. */
 FILCH_API FILCH_CHECK int filch_map_array(filch_executor *ex, filch_task_fn *fn, void *const args[],
                                           void *results[], size_t n);
 
@@ -75,7 +77,7 @@ FILCH_API FILCH_CHECK int filch_map(filch_executor *ex, filch_task_fn *fn, filch
 FILCH_API FILCH_CHECK int filch_map_next(filch_map_iter *it, void **result);
 
 /* Cancels what has not started and frees the iterator. Calls that are running go on by themselves,
- * unless FILCH_MAP_CLOSE_WAITS. NULL is a no-op. */
+ * unless FILCH_MAP_CLOSE_WAITS, and so do the others of their chunks. NULL is a no-op. */
 FILCH_API void filch_map_close(filch_map_iter *it);
 
 #ifdef __cplusplus

@@ -23,10 +23,13 @@ extern "C" {
  * A negative return, a status handed on, fails the future with that status.
  * One that ends its thread (pthread_exit, pthread_cancel at a cancellation point) fails its future with
  * FILCH_EABANDONED, and so it does those of tasks below it on the same stack, which were waiting;
- * another thread takes the worker's place. The same goes for all other functions of the user's that filch
- * calls. A thread whose end is under way must not be ended again, by a callback of what it has failed or
- * by on_thread_stop: if clang has compiled filch, that aborts the process. Asynchronous cancellation, and a longjmp out of the function, are undefined. A C++ exception that
- * leaves it ends the process by std::terminate, as one that leaves a thread does. */
+ * another thread takes the worker's place. Of these, one that waits in filch_scope_join or
+ * filch_map_array leaves only when all the others of the scope or the map are over; what else it holds,
+ * a future or an iterator, is its own to give back (pthread_cleanup_push). The same goes for all other
+ * functions of the user's that filch calls. A thread whose end is under way must not be ended again, by
+ * a callback of what it has failed or by on_thread_stop: if clang has compiled filch, that aborts the
+ * process. Asynchronous cancellation, and a longjmp out of the function, are undefined. A C++ exception
+ * that leaves it ends the process by std::terminate, as one that leaves a thread does. */
 typedef int filch_task_fn(void *arg, void **result);
 
 /* In a task's function, or a continuation's: says why it fails, as
@@ -40,7 +43,8 @@ typedef int filch_task_fn(void *arg, void **result);
  * then code stands alone. A failure that is passed on (filch_then, filch_all) takes code, domain and
  * message with it; the detail stays with the first future, which is kept for as long. Of a scope's task
  * or a map's call the code alone is kept.
- * Returns code; FILCH_EINVAL for 0. Outside of a function it does nothing but to call detail_dtor. */
+ * Returns code; FILCH_EINVAL for 0. Outside of a function it does nothing but to call detail_dtor; a
+ *     callback or a dtor is outside, unless it is called by what the function itself does. */
 FILCH_API int filch_fail(int code, const char *message, void *detail,
                          void (*detail_dtor)(void *detail));
 
@@ -68,7 +72,8 @@ FILCH_API int filch_submit_batch(filch_executor *ex, filch_task_fn *fn, void *co
 
 /* What goes with a task to the tasks that it submits: a trace's span, a request, a user. It stands in a
  * struct of the user's own, and is current while a function runs that has it; what is submitted meanwhile
- * (each form of submit, filch_then, filch_map, filch_scope_spawn) inherits it. retain is called once for
+ * (each form of submit, filch_then, filch_map, filch_scope_spawn) inherits it; a filch_task (task.h) and a
+ * done callback have none. retain is called once for
  * each task or continuation that is made with it, by whoever makes it; release once for each that is
  * over, by any thread, before its outcome is told or in the canceller, with nothing locked; for a
  * continuation when it is freed. Either may be NULL. */

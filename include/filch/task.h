@@ -25,7 +25,9 @@ typedef struct filch_task {
     uint64_t _[8];
 } filch_task;
 
-/* Queues fn(arg), with all that filch needs for it in *t.
+/* Queues fn(arg), with all that filch needs for it in *t: so there is no room for more than code and
+ * result. It has no token, no context (not its submitter's either), no message (filch_fail) and no
+ * callback, and that it failed is told to nobody but who asks.
  * Returns as filch_submit, and FILCH_ENOTSUP from a rival's executor; FILCH_ENOMEM only where a queue has
  *     become full and can not grow.
  * Owns     *t is filch's until it is over, unless this fails. */
@@ -37,7 +39,8 @@ FILCH_API bool filch_task_done(const filch_task *t);
 
 /* Waits until t is over or the deadline passes, and tells how it ended. result may be NULL.
  * Returns 0 with *result set, the status that its function returned, or
- *     FILCH_ECANCELED   a shutdown cancelled it, and it never ran
+ *     FILCH_ECANCELED   a shutdown or filch_executor_cancel_all cancelled it, and it never ran
+ *     FILCH_EABANDONED  its function ended the thread
  *     FILCH_EBROKEN     the executor broke before it ran
  *     FILCH_ETIMEDOUT   not over yet; the task goes on
  *     FILCH_EDEADLK     as filch_future_result

@@ -37,9 +37,11 @@ enum filch_then_flags {
  * either is a take from both.
  * If ex can't take it, *out fails with filch_submit's status; if f is released by everybody before it
  * is over, with FILCH_EABANDONED. If *out is cancelled, fn is not called; a record of some hundred bytes
- * stays with f until f is over.
+ * stays with f until f is over. That fn ends its thread is FILCH_EABANDONED too.
  * Returns 0, FILCH_EINVAL, FILCH_ENOMEM, or FILCH_ENOTSUP for an executor that is a rival's.
- * Owns     *out, one reference, is the caller's; f's stays the caller's and may go at once. */
+ * Owns     *out, one reference, is the caller's; f's stays the caller's and may go at once. ex is not
+ *          destroyed before *out is over, nor by another thread while somebody completes f. A future that
+ *          f has for a result and that *out is to end as is not taken from f (filch_future_take). */
 FILCH_API FILCH_CHECK int filch_then(filch_future *f, filch_executor *ex, unsigned flags,
                                      filch_then_fn *fn, void *arg, filch_future **out);
 
