@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * notify.c: the door to eventfd. */
+ * notify.c: the door to eventfd. Its calls are cancellation points, and a thread that is about to end
+ * rings all the same: so it is not ended in here. */
 #include "base/notify.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdint.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -24,8 +26,11 @@ int fl_notify_open(void)
 void fl_notify_close(int fd)
 {
     int saved = errno;
+    int before;
 
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
     close(fd);
+    pthread_setcancelstate(before, &before);
     errno = saved;
 }
 
@@ -33,11 +38,14 @@ void fl_notify_ring(int fd)
 {
     const uint64_t one = 1;
     int saved = errno;
+    int before;
     ssize_t n;
 
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
     do {
         n = write(fd, &one, sizeof one);
     } while (n < 0 && errno == EINTR); /* EAGAIN: rung often enough to be readable */
+    pthread_setcancelstate(before, &before);
     errno = saved;
 }
 
@@ -45,10 +53,13 @@ void fl_notify_drain(int fd)
 {
     uint64_t rung;
     int saved = errno;
+    int before;
     ssize_t n;
 
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
     do {
         n = read(fd, &rung, sizeof rung);
     } while (n < 0 && errno == EINTR);
+    pthread_setcancelstate(before, &before);
     errno = saved;
 }

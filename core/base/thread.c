@@ -64,7 +64,11 @@ int fl_thread_start(struct fl_thread *t, void *(*main)(void *), void *arg,
 
 void fl_thread_join(struct fl_thread *t)
 {
+    int before;
+
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before); /* whoever joins may hold a lock */
     pthread_join(t->handle, NULL);
+    pthread_setcancelstate(before, &before);
 }
 
 void fl_thread_detach(struct fl_thread *t)

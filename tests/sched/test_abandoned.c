@@ -6,6 +6,7 @@
 /* link: -Wl,--wrap=fl_malloc -Wl,--wrap=fl_free */
 #include "future/blocks.h"
 
+#include <poll.h>
 #include <pthread.h>
 
 /* What clang compiles can't end a thread a second time while its stack is unwound: submit.h. */
@@ -686,6 +687,84 @@ TEST(a_dtor_of_a_task_that_ends_the_thread_fails_its_future)
     assert_int_equal(finish(f), FILCH_EABANDONED);
     filch_executor_destroy(ex);
     assert_int_equal(count_of(&calls), 2);
+}
+
+static int task_asks_for_its_end_and_returns(void *arg, void **result)
+{
+    gate_pass(arg);
+    *result = arg;
+    pthread_cancel(pthread_self());
+    return 0;
+}
+
+static void *destroys(void *ex)
+{
+    pthread_cancel(pthread_self());
+    filch_executor_destroy(ex);
+    pthread_testcancel();
+    return "not reached";
+}
+
+TEST(an_executor_is_destroyed_by_a_thread_that_is_about_to_end)
+{
+    size_t threads = threads_now();
+
+    for (int i = 0; i < 20; i++) {
+        filch_executor *ex = pool_of(2);
+        pthread_t thread;
+        void *end = NULL;
+
+        assert_int_equal(pthread_create(&thread, NULL, destroys, ex), 0);
+        assert_int_equal(pthread_join(thread, &end), 0);
+        assert_ptr_equal(end, PTHREAD_CANCELED);
+    }
+    await_threads_at_most(threads);
+}
+
+static void *shuts_down_and_ends(void *ex)
+{
+    pthread_cancel(pthread_self());
+    return filch_executor_shutdown(ex, FILCH_DRAIN, FILCH_FOREVER) == 0 ? NULL : ex;
+}
+
+TEST(an_executor_that_a_thread_has_shut_down_that_is_about_to_end_can_be_destroyed)
+{
+    filch_executor *ex = pool_of(2);
+    pthread_t thread;
+    void *end = &thread;
+
+    assert_int_equal(pthread_create(&thread, NULL, shuts_down_and_ends, ex), 0);
+    assert_int_equal(pthread_join(thread, &end), 0);
+    assert_null(end); /* it has gone through to its end */
+    filch_executor_destroy(ex);
+}
+
+/* No cancellation point lies between the function and whoever is told. */
+TEST(an_event_loop_is_rung_for_by_a_thread_that_is_about_to_end)
+{
+    for (int i = 0; i < 3; i++) {
+        filch_executor *ex = pool_of(1);
+        struct gate gate = {0};
+        filch_future *f = submit(ex, task_asks_for_its_end_and_returns, &gate);
+        filch_future *done = NULL;
+        filch_cq *cq = NULL;
+        struct pollfd fd = {.events = POLLIN};
+
+        assert_int_equal(filch_cq_create(&cq), 0);
+        assert_int_equal(filch_cq_add(cq, f), 0);
+        fd.fd = filch_cq_fd(cq);
+        assert_true(fd.fd >= 0);
+        assert_int_equal(filch_cq_take(cq, &done, 1), 0);
+        gate_await(&gate, 1);
+        gate_open(&gate);
+        assert_int_equal(poll(&fd, 1, -1), 1);
+        assert_int_equal(filch_cq_take(cq, &done, 1), 1);
+        assert_ptr_equal(done, f);
+        filch_future_release(done);
+        assert_int_equal(finish(f), 0);
+        filch_cq_destroy(cq);
+        filch_executor_destroy(ex);
+    }
 }
 
 static int start_exits(void *arg)
