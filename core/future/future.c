@@ -300,6 +300,18 @@ static void report(const filch_future *f, uint32_t state)
     }
 }
 
+/* A failure that is told: the hook may end the thread. */
+static void end_failure(filch_future **f)
+{
+    fl_failure_free((*f)->u.failure);
+    if ((*f)->kind == FL_KIND_PROMISE && (*f)->has_extra) {
+        struct fl_promise_extra *extra = (struct fl_promise_extra *)fl_extra_of(*f);
+
+        filch_future_release(extra->source);
+        extra->source = NULL;
+    }
+}
+
 /* Its last holder's: what a failure has, or a result that nobody has taken, goes with it. Few have either,
  * and the others need not make room for it. */
 __attribute__((noinline)) static void free_outcome(filch_future *f, uint32_t state)
@@ -307,9 +319,11 @@ __attribute__((noinline)) static void free_outcome(filch_future *f, uint32_t sta
     const struct fl_extra *extra = fl_extra_of(f);
 
     if (fl_unlikely((state & FL_PHASE) == FL_FAILED)) {
+        filch_future *failed fl_cleanup(end_failure) = f;
+
         if ((state & FL_OBSERVED) == 0)
-            report(f, state); /* B6 */
-        fl_failure_free(f->u.failure);
+            report(failed, state); /* B6 */
+        return;
     }
     if (extra == NULL)
         return;
@@ -320,18 +334,23 @@ __attribute__((noinline)) static void free_outcome(filch_future *f, uint32_t sta
         filch_future_release(((struct fl_promise_extra *)extra)->source);
 }
 
+static inline void free_record(filch_future **f)
+{
+    if ((*f)->home != NULL)
+        (*f)->home->ops->free((*f)->home, *f);
+    else
+        fl_free(*f);
+}
+
 static void free_future(filch_future *f)
 {
+    filch_future *mine fl_cleanup(free_record) = f;
     uint32_t state;
 
-    fl_waiters_free(f);
-    state = fl_load(&f->state, relaxed); /* settled by F5 F6 */
-    if (fl_unlikely((state & FL_PHASE) == FL_FAILED || f->has_extra))
-        free_outcome(f, state);
-    if (f->home != NULL)
-        f->home->ops->free(f->home, f);
-    else
-        fl_free(f);
+    fl_waiters_free(mine);
+    state = fl_load(&mine->state, relaxed); /* settled by F5 F6 */
+    if (fl_unlikely((state & FL_PHASE) == FL_FAILED || mine->has_extra))
+        free_outcome(mine, state);
 }
 
 void filch_future_release(filch_future *f)

@@ -327,15 +327,6 @@ static void nobody_reads(const filch_future *f, int status, const struct fl_fail
         unobserved(f->home, &info);
 }
 
-static void drop_plain(struct fl_task *task, int status)
-{
-    filch_future *f = future_of(task);
-
-    free_argument(f, argument_of(f));
-    nobody_reads(f, status, NULL);
-    free_block(f);
-}
-
 /* Nobody has its future. */
 static inline void end_plain(struct run *run)
 {
@@ -343,6 +334,21 @@ static inline void end_plain(struct run *run)
     if (fl_unlikely(!run->has_returned))
         nobody_reads(run->f, FILCH_EABANDONED, NULL);
     free_block(run->f);
+}
+
+static void free_failure(struct fl_failure **failure)
+{
+    fl_failure_free(*failure);
+}
+
+static void drop_plain(struct fl_task *task, int status)
+{
+    filch_future *f = future_of(task);
+
+    struct run run fl_cleanup(end_plain) = {f, NULL, true};
+
+    free_argument(f, argument_of(f));
+    nobody_reads(run.f, status, NULL);
 }
 
 static void run_plain(struct fl_task *task)
@@ -360,8 +366,9 @@ static void run_plain(struct fl_task *task)
     status = call(fl_worker_self(), f, &run.result, &failure);
     run.has_returned = true;
     if (fl_unlikely(status != 0)) {
-        nobody_reads(f, status, failure);
-        fl_failure_free(failure);
+        struct fl_failure *why fl_cleanup(free_failure) = failure;
+
+        nobody_reads(f, status, why);
     }
 }
 

@@ -659,6 +659,43 @@ TEST(who_waits_for_quiet_is_told_by_a_thread_that_ends_while_it_cancels)
     }
 }
 
+static void hook_exits(const filch_unobserved *info, void *arg)
+{
+    (void)info;
+    count_one(arg);
+    pthread_exit(NULL);
+}
+
+static int task_says_why(void *arg, void **result)
+{
+    (void)arg, (void)result;
+    return filch_fail(3, "why", NULL, NULL);
+}
+
+static void *releases(void *f)
+{
+    filch_future_release(f);
+    return "not reached";
+}
+
+TEST(a_hook_that_ends_the_thread_leaves_nothing_of_the_failure)
+{
+    int64_t before = blocks_now();
+    counter calls = 0;
+    filch_executor *ex =
+        pool_with((filch_options){.workers = 1, .on_unobserved = hook_exits, .hook_arg = &calls});
+    filch_future *f = submit(ex, task_says_why, NULL);
+    pthread_t thread;
+
+    assert_int_equal(filch_submit(ex, task_says_why, NULL, NULL), 0);
+    assert_int_equal(filch_executor_wait_idle(ex, FILCH_FOREVER), 0);
+    assert_int_equal(pthread_create(&thread, NULL, releases, f), 0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    filch_executor_destroy(ex);
+    assert_int_equal(count_of(&calls), 2);
+    assert_int_equal(blocks_now(), before);
+}
+
 static void dtor_exits(void *value, void *arg)
 {
     (void)value;
