@@ -212,7 +212,7 @@ static int kick(filch_executor *ex)
     int status = usable(ex, &p);
 
     if (status == 0)
-        fl_idle_notify(p);
+        fl_look_after_queue(p);
     return status;
 }
 

@@ -441,7 +441,7 @@ void fl_future_kick(filch_future *f)
     /* Of a promise, has_extra is written when it fails. */
     if (f->kind != FL_KIND_PROMISE && fl_unlikely(f->has_extra == FL_EXTRA) &&
         extra_of(f)->nowake && fl_future_phase(f) == FL_PENDING)
-        fl_idle_notify(pool_of(f));
+        fl_look_after_queue(pool_of(f));
 }
 
 static void free_home_future(struct fl_home *home, filch_future *f)

@@ -248,7 +248,8 @@ bool fl_work_is_visible(struct fl_pool *p);
 /* idle.c */
 struct fl_task *fl_idle(struct fl_worker *w);        /* NULL: the worker has to end */
 struct fl_task *fl_idle_arrive(struct fl_worker *w); /* likewise; for a thread that is fresh */
-void fl_idle_notify(struct fl_pool *p); /* after a push and a look, by whoever knows of them */
+void fl_idle_notify(
+    struct fl_pool *p); /* after a push and a look, by who knows of them and has the pool held */
 void fl_idle_wake_all(struct fl_pool *p);
 void fl_idle_meet(struct fl_pool *p); /* orders the caller among those who announce */
 

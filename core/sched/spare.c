@@ -316,7 +316,8 @@ void fl_spare_wake_all(struct fl_pool *p)
     wake_dormant(p, p->n_slots);
 }
 
-/* Somebody looks at what is queued, if anybody may. A pool that is closing has workers that will. */
+/* Somebody looks at what is queued, if anybody may. The caller need not have the pool held (E5): it may have
+ * ended. A pool that is closing has workers that will look. */
 void fl_look_after_queue(struct fl_pool *p)
 {
     struct fl_push at;

@@ -364,7 +364,7 @@ int fl_pool_wait_idle(struct fl_pool *p, filch_deadline deadline)
         return FILCH_EDEADLK;
     ticket = fl_add(&p->quiet_asked, 1, release) + 1; /* X10 */
     fl_idle_meet(p);
-    fl_idle_notify(p); /* what was pushed without waking anybody */
+    fl_look_after_queue(p); /* what was pushed without waking anybody */
     for (;;) {
         uint32_t seen = fl_load(&p->quiet_seen, acquire); /* X5 */
 

@@ -43,7 +43,7 @@ SCENARIO(a_kick_after_the_push_wakes_whoever_went_to_sleep, .ghost = watch_pool,
     make_lane();
     sim_spawn(worker_0, NULL);
     push_nowake(0);
-    fl_idle_notify(pool);
+    fl_look_after_queue(pool);
     sim_join_all();
     sim_check(items[0].runs == 1);
     free_pool_by_hand();
@@ -55,7 +55,7 @@ static void kicker(void *arg)
 {
     (void)arg;
     SIM_AWAIT(fl_load(&pushed, acquire) == 1);
-    fl_idle_notify(pool);
+    fl_look_after_queue(pool);
 }
 
 SCENARIO(a_kick_by_another_who_knows_of_the_push_wakes_whoever_went_to_sleep, .ghost = watch_pool)
