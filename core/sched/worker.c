@@ -5,7 +5,7 @@
  * A task or hook may end the thread (pthread_exit, pthread_cancel). As the stack is unwound each task on it
  * is counted as ended, and last of all another thread takes the slot and goes on with its deque. If the
  * system has none to give, the one that ends asks until there is one, or the pool has ended: a pool
- * never lacks its last thread.
+ * never lacks its last thread. In a forked child the one that ends has no pool, and nobody goes on.
  *
  * Words   mode   see stop.c: read here as a hint before each task: a stale read runs one task more in a pool
  *                that has just broken, which began before it broke. Whoever has taken a task of a
@@ -140,7 +140,7 @@ static void end_life(struct life *life)
     struct fl_worker *w = life->w;
     struct fl_pool *p = w->pool;
 
-    if (life->stage == FORKED)
+    if (life->stage == FORKED || fl_forked(&p->home.forked))
         return;
     if (life->stage == STARTING)
         fl_pool_break(p); /* the hook is as good as failed */

@@ -8,6 +8,9 @@
 
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 /* What clang compiles can't end a thread a second time while its stack is unwound: submit.h. */
 #if defined(__clang__)
@@ -870,4 +873,65 @@ TEST(a_task_may_destroy_its_executor_and_end_its_thread)
         assert_int_equal(filch_submit(ex, task_destroys_and_exits, ex, NULL), 0);
     }
     await_threads_at_most(threads);
+}
+
+/* ---- In a forked child ---- */
+
+struct forker {
+    filch_executor *ex;
+    pid_t parent;
+    struct gate gate;
+    int ending;
+};
+
+/* A task that is still queued when its parent forks: it is the parent's alone. */
+static int task_of_the_parent(void *forker, void **result)
+{
+    struct forker *t = forker;
+
+    (void)result;
+    if (getpid() != t->parent)
+        _exit(9);
+    return 0;
+}
+
+static void leave(void)
+{
+    _exit(7);
+}
+
+static int task_forks_and_exits_in_the_child(void *forker, void **result)
+{
+    struct forker *t = forker;
+    pid_t child;
+
+    gate_pass(&t->gate);
+    child = fork();
+    if (child == 0) {
+        alarm(20);
+        signal(SIGSEGV, SIG_DFL);
+        test_check(atexit(leave) == 0);
+        pthread_exit(NULL);
+    }
+    test_check(waitpid(child, &t->ending, 0) == child);
+    (void)result;
+    return 0;
+}
+
+/* The child's last thread ends, and with it the child; the pool is the parent's. */
+TEST(in_a_child_no_other_thread_goes_on)
+{
+    struct forker t = {.ex = pool_of(1), .parent = getpid()};
+    filch_future *f;
+
+    if (FL_TSAN || FL_ASAN)
+        test_skip("what a sanitizer does as a child's last thread ends is its own");
+    f = submit(t.ex, task_forks_and_exits_in_the_child, &t);
+    gate_await(&t.gate, 1);
+    assert_int_equal(filch_submit(t.ex, task_of_the_parent, &t, NULL), 0);
+    gate_open(&t.gate);
+    assert_int_equal(finish(f), 0);
+    assert_true(WIFEXITED(t.ending));
+    assert_int_equal(WEXITSTATUS(t.ending), 7);
+    filch_executor_destroy(t.ex);
 }
