@@ -43,6 +43,9 @@ enum {
  * where fn is inline and tells by a flag that there is nothing to do. */
 #define fl_cleanup(fn) __attribute__((cleanup(fn), unused))
 
+/* A function that is not made part of its callers: so these stay short. */
+#define fl_apart __attribute__((noinline))
+
 /* A moment's pause in a spin loop: leaves the core's other half and the bus to others. */
 static inline void fl_relax(void)
 {

@@ -92,30 +92,32 @@ static struct extra *extra_of(const filch_future *f)
 }
 
 /* A periodic one keeps its context from run to run. */
-static void free_extra(const filch_future *f, void *arg)
+static fl_apart void free_rare_argument(filch_future *f, void *arg)
 {
     const struct extra *extra = extra_of(f);
 
-    if (extra != NULL) {
-        if (extra->arg_dtor != NULL)
-            extra->arg_dtor(arg, extra->base.dtor_arg);
-        fl_context_release(extra->context);
-    } else if (f->kind == FL_KIND_TIMED) {
-        fl_context_release(fl_timed_of(f)->context);
+    /* A task that has forked returns twice: in the child what it was given is the parent's. */
+    if (f->has_extra && !fl_forked(&f->home->forked)) {
+        if (extra != NULL) {
+            if (extra->arg_dtor != NULL)
+                extra->arg_dtor(arg, extra->base.dtor_arg);
+            fl_context_release(extra->context);
+        } else if (f->kind == FL_KIND_TIMED) {
+            fl_context_release(fl_timed_of(f)->context);
+        }
     }
-}
-
-/* It has run, or the caller has seen to it that it never will. A task that has forked returns twice: in the
- * child what it was given is the parent's. */
-static void free_argument(filch_future *f, void *arg)
-{
-    if (fl_unlikely(f->has_extra) && !fl_forked(&f->home->forked))
-        free_extra(f, arg);
     if (f->kind == FL_KIND_COPY_FAR) {
         struct far_copy *copy = (struct far_copy *)arg - 1;
 
         fl_heap_free(&f->home->heap, copy, copy->bytes, alignof(max_align_t));
     }
+}
+
+/* It has run, or the caller has seen to it that it never will. */
+static inline void free_argument(filch_future *f, void *arg)
+{
+    if (fl_unlikely(f->has_extra) || fl_unlikely(f->kind == FL_KIND_COPY_FAR))
+        free_rare_argument(f, arg);
 }
 
 /* The result of a task that has no future, or has failed. */
@@ -143,19 +145,21 @@ static void free_block(filch_future *f)
     fl_pool_free_block(pool_of(f), f);
 }
 
-/* Why it is not to start any more; 0: it is. */
-static int refusal(filch_future *f)
+static fl_apart int refusal_of_rare(filch_future *f)
 {
-    struct extra *extra;
+    const struct extra *extra = extra_of(f);
 
-    if (fl_likely(!f->has_extra))
-        return 0;
-    extra = extra_of(f);
     if (extra == NULL)
         return fl_timed_is_revoked(f) ? FILCH_ECANCELED : 0;
     if (filch_token_is_cancelled(extra->token))
         return FILCH_ECANCELED;
     return extra->start_by != FILCH_FOREVER && fl_now() >= extra->start_by ? FILCH_EEXPIRED : 0;
+}
+
+/* Why it is not to start any more; 0: it is. */
+static inline int refusal(filch_future *f)
+{
+    return fl_likely(!f->has_extra) ? 0 : refusal_of_rare(f);
 }
 
 /* A function that is under way, and what to do if it does not return. */

@@ -99,9 +99,9 @@ static bool await_idle(struct fl_pool *p)
     return false;
 }
 
-void fl_idle_notify(struct fl_pool *p)
+/* There is somebody to be woken, or a thread to be started. Apart from the looks: most pushes go no further. */
+static fl_apart void bring_somebody(struct fl_pool *p, uint32_t idle)
 {
-    uint32_t idle = fl_look(&p->idle); /* N1 */
     bool has_waited = false;
 
     for (;;) {
@@ -126,6 +126,15 @@ void fl_idle_notify(struct fl_pool *p)
         idle = fl_look(&p->idle); /* N1 */
     }
     fl_futex_wake(&p->idle, 1);
+}
+
+void fl_idle_notify(struct fl_pool *p)
+{
+    uint32_t idle = fl_look(&p->idle); /* N1 */
+
+    if (searchers(idle) == 0 &&
+        (sleepers(idle) != 0 || fl_unlikely(fl_look(&p->vacant) != 0))) /* N8 */
+        bring_somebody(p, idle);
 }
 
 void fl_idle_wake_all(struct fl_pool *p)

@@ -31,18 +31,6 @@ static size_t pool_bytes(unsigned n_slots)
     return sizeof(struct fl_pool) + n_slots * sizeof(fl_atomic(struct fl_worker *));
 }
 
-struct fl_worker *fl_worker_of(const struct fl_self *self)
-{
-    struct fl_worker *w = self->worker;
-
-    return w != NULL && !fl_forked(&w->pool->home.forked) ? w : NULL;
-}
-
-struct fl_worker *fl_worker_self(void)
-{
-    return fl_worker_of(fl_self());
-}
-
 struct fl_worker *fl_worker_create(struct fl_pool *p, unsigned index)
 {
     struct fl_heap *heap = &p->home.heap;

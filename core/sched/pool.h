@@ -179,8 +179,19 @@ void fl_worker_free(struct fl_worker *w);
 int fl_worker_start(struct fl_worker *w);
 void fl_pool_break(struct fl_pool *p); /* a start hook has failed */
 bool fl_pool_is_broken(const struct fl_pool *p);
-struct fl_worker *fl_worker_self(void);                     /* the calling thread's, or NULL */
-struct fl_worker *fl_worker_of(const struct fl_self *self); /* likewise, its self being known */
+
+/* The thread's whose self it is; NULL if it is none. */
+static inline struct fl_worker *fl_worker_of(const struct fl_self *self)
+{
+    struct fl_worker *w = self->worker;
+
+    return w != NULL && !fl_forked(&w->pool->home.forked) ? w : NULL;
+}
+
+static inline struct fl_worker *fl_worker_self(void)
+{
+    return fl_worker_of(fl_self());
+}
 
 static inline struct fl_worker *fl_worker_at(struct fl_pool *p, unsigned i)
 {

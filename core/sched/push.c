@@ -66,9 +66,8 @@ static bool take_hold(struct fl_lane *lane)
                                                 relaxed); /* H1; hint: try others */
 }
 
-static struct fl_lane *lane_take(struct fl_pool *p)
+static struct fl_lane *lane_take(struct fl_pool *p, struct fl_self *self)
 {
-    struct fl_self *self = fl_self();
     struct fl_lane *lane = lane_find(p, self->lane);
     uint32_t i;
 
@@ -134,7 +133,7 @@ int fl_push_begin(struct fl_push *at, struct fl_pool *p, size_t n)
         at->slab = &w->slab;
     } else {
         at->worker = NULL;
-        at->lane = lane_take(p);
+        at->lane = lane_take(p, self);
         if (at->lane == NULL)
             return FILCH_ENOMEM;
         at->deque = &at->lane->deque;

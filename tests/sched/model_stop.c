@@ -55,16 +55,6 @@ struct fl_self *fl_self(void)
     return &selves[model_self];
 }
 
-struct fl_worker *fl_worker_of(const struct fl_self *self)
-{
-    return self->worker;
-}
-
-struct fl_worker *fl_worker_self(void)
-{
-    return fl_worker_of(fl_self());
-}
-
 int64_t fl_now(void)
 {
     return 0;
@@ -170,6 +160,12 @@ void fl_idle_notify(struct fl_pool *pool)
 {
     if (fl_look(&pool->idle) != 0)
         fl_idle_wake_all(pool);
+}
+
+/* Nothing is queued here without a wake. */
+void fl_look_after_queue(struct fl_pool *pool)
+{
+    (void)pool;
 }
 
 void fl_idle_wake_all(struct fl_pool *pool)
