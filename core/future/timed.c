@@ -66,7 +66,7 @@ static void end(struct fl_timer *t, int status)
 bool fl_timed_is_revoked(const filch_future *f)
 {
     return fl_timed_of(f)->epoch !=
-           fl_load(&pool_of(f)->cancel_epoch, relaxed); /* hint; settled by T2 */
+           fl_epoch_of(fl_load(&pool_of(f)->mode, relaxed)); /* hint; settled by T2 */
 }
 
 static bool is_over(const struct fl_timer *t)
@@ -206,7 +206,7 @@ static int submit(struct fl_pool *p, struct fl_timed *like, filch_task_fn *fn, v
     if (future != NULL)
         *future = &timed->f;
     do {
-        timed->epoch = fl_load(&p->cancel_epoch, relaxed); /* hint: the timer's lock decides */
+        timed->epoch = fl_epoch_of(fl_load(&p->mode, relaxed)); /* hint: the timer's lock decides */
         status = fl_timer_add(p, &timed->timer);
     } while (status == FILCH_ECANCELED); /* all was, just now: this one comes after that */
     if (status != 0) {

@@ -17,7 +17,7 @@ struct fl_timed {
     struct fl_timer timer;
     int64_t period_ns;
     filch_context *context; /* goes when the task is over, before that is told */
-    uint32_t epoch;         /* the pool's cancel_epoch when it was submitted: stop.c */
+    uint32_t epoch;         /* the pool's when it was submitted: stop.c */
 };
 
 /* timed.c */

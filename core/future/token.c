@@ -89,8 +89,8 @@ filch_token *fl_token_current(void)
 /* The task began before its executor cancelled everything. */
 static bool is_of_an_earlier_epoch(const struct fl_worker *w)
 {
-    return w != NULL &&
-           w->epoch != fl_load(&w->pool->cancel_epoch, relaxed); /* hint: nothing goes with it */
+    return w != NULL && w->epoch != fl_epoch_of(fl_load(&w->pool->mode,
+                                                        relaxed)); /* hint: nothing goes with it */
 }
 
 bool filch_cancel_requested(void)

@@ -3,7 +3,7 @@
  * pool.h: the work-stealing pool: its workers, the lanes by which tasks come in from outside, and the
  * words that threads meet in. Fields stand by who writes them.
  *
- * Words   mode      bits, only ever set but for FL_PAUSED: see enum fl_mode; stop.c
+ * Words   mode      bits, only ever set but for FL_PAUSED, and a count: see enum fl_mode; stop.c
  *         idle      who searches, who sleeps: idle.c
  *         worker[]  a slot is filled once, by CAS, and stays; the first n_workers by create, the rest
  *                   by spare.c, where it is also said when a slot has a thread
@@ -46,7 +46,8 @@ enum fl_mode {
     FL_BROKEN = 2,  /* a start hook failed: what is queued is dropped as broken */
     FL_EXIT = 4,    /* closing, and nothing is left: workers end */
     FL_ORPHAN = 8,  /* destroyed by a task: the last worker frees the pool */
-    FL_PAUSED = 16  /* nothing is taken from a queue; never beside the first three */
+    FL_PAUSED = 16, /* nothing is taken from a queue; never beside the first three */
+    FL_EPOCH = 256  /* from here on, how often all was cancelled: stop.c */
 };
 
 enum fl_life {
@@ -138,10 +139,9 @@ struct fl_pool {
 
     /* Seldom written. */
     alignas(FL_LINE_PAIR) fl_atomic(uint32_t) mode;
-    fl_atomic(uint32_t) top_slot;     /* 1 + the highest slot ever filled: spare.c */
-    fl_atomic(int32_t) vacant;        /* workers' slots without a thread: spare.c */
-    fl_atomic(uint32_t) active;       /* workers from here on are surplus: spare.c */
-    fl_atomic(uint32_t) cancel_epoch; /* how often all was cancelled: stop.c */
+    fl_atomic(uint32_t) top_slot; /* 1 + the highest slot ever filled: spare.c */
+    fl_atomic(int32_t) vacant;    /* workers' slots without a thread: spare.c */
+    fl_atomic(uint32_t) active;   /* workers from here on are surplus: spare.c */
     fl_atomic(struct fl_lane *) lane[FL_MAX_LANES];
     fl_atomic(struct fl_table *) names;
     struct fl_lock names_lock;
@@ -217,13 +217,18 @@ static inline bool fl_worker_may_be_surplus(const struct fl_worker *w)
     return fl_unlikely(w->rank >= fl_load(&w->pool->active, relaxed)); /* hint */
 }
 
+static inline uint32_t fl_epoch_of(uint32_t mode)
+{
+    return mode / FL_EPOCH;
+}
+
 /* A task begins: what is cancelled from now on is not meant for those that come later. Returns what end
  * puts back, for the task below. */
 static inline uint32_t fl_epoch_begin(struct fl_worker *w)
 {
     uint32_t before = w->epoch;
 
-    w->epoch = fl_load(&w->pool->cancel_epoch, relaxed); /* hint: nothing goes with it */
+    w->epoch = fl_epoch_of(fl_load(&w->pool->mode, relaxed)); /* hint: nothing goes with it */
     return before;
 }
 

@@ -12,12 +12,12 @@
  *
  * Words   mode           FL_CLOSING and the others; bits are only ever set, but for FL_PAUSED
  *                        mode is a futex for those who hold a task in a pause
+ *                        from FL_EPOCH on it counts how often everything was cancelled: a task that began
+ *                        in an earlier epoch is asked to stop, and one that is held since then is cancelled
  *         quiet_asked    a ticket for each wait for quiet
  *         quiet_seen     up to which ticket a quiet moment has been seen; a futex
  *         threads        threads alive, the keeper among them; a futex for those who wait for 0
  *         ended_outside  tasks dropped by threads that are no workers
- *         cancel_epoch   how often everything was cancelled; a task that began in an earlier one is asked
- *                        to stop
  * Always  Q1  whoever stops looking for work or has cancelled some, and whoever begins to wait, moves
  *             the word idle (idle.c, N6 N7) before it looks: so the last of them sees what all the
  *             others have ended
@@ -32,7 +32,7 @@
  *             that is to end is never paused
  *         Q6  a closing pool that is quiet still waits for timers; it looks for them before it waits
  *             for the lanes by which they come (timer.c, K4)
- * Orders  X1  end       mode           CAS, or, and seq_cst -> X2 spare.c's E6 push.c's H3 idle.c's N10
+ * Orders  X1  end       mode           CAS, or, and, add seq_cst -> X2 spare.c's E6 push.c's H3 idle.c's N10
  *                                      pool.c's M5 worker.c's W1
  *         X2  look      mode           look <- X1
  *         X3  seen      quiet_seen     CAS release -> X5     the quiet before it is told
@@ -346,7 +346,8 @@ int64_t fl_pool_cancel_all(struct fl_pool *p)
     struct fl_pool *of fl_cleanup(end_cancelling) = p;
     uint64_t n = fl_take_all_now(of, cancel);
 
-    fl_add(&p->cancel_epoch, 1, relaxed); /* hint: nothing goes with it */
+    if ((fl_add(&of->mode, FL_EPOCH, seq_cst) & FL_PAUSED) != 0) /* X1 */
+        fl_futex_wake(&of->mode, INT_MAX);
     n += fl_timers_end(fl_timers_take_what_is_over(of), FILCH_ECANCELED);
     return (int64_t)n;
 }

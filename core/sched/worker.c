@@ -9,7 +9,8 @@
  *
  * Words   mode   see stop.c: read here as a hint before each task: a stale read runs one task more in a pool
  *                that has just broken, which began before it broke. Whoever has taken a task of a
- *                paused pool holds it until the pause is over: so nothing begins that was submitted in the pause
+ *                paused pool holds it until the pause is over: so nothing begins that was submitted in the pause;
+ *                if everything is cancelled meanwhile, so is this
  * Orders  W1  hold  mode  acquire <- stop.c's X1 */
 #include "base/clock.h"
 #include "base/compiler.h"
@@ -54,14 +55,23 @@ static inline void end_run(struct run *run)
 
 void fl_worker_run(struct fl_worker *w, struct fl_task *task)
 {
-    struct run run fl_cleanup(end_run) = {w, fl_epoch_begin(w)};
+    struct run run fl_cleanup(end_run) = {w, w->epoch};
     uint32_t mode = fl_load(&w->pool->mode, relaxed); /* hint: see above */
 
+    w->epoch = fl_epoch_of(mode); /* as fl_epoch_begin */
     fl_count(&w->count.begun);
     if (fl_unlikely((mode & FL_BROKEN) != 0))
         task->ops->drop(task, FILCH_EBROKEN);
     else
         task->ops->run(task);
+}
+
+static void drop_held(struct fl_worker *w, struct fl_task *task)
+{
+    struct run run fl_cleanup(end_run) = {w, w->epoch};
+
+    fl_count(&w->count.begun);
+    task->ops->drop(task, FILCH_ECANCELED);
 }
 
 /* The youngest of its own first, and now and then what waits outside. */
@@ -88,12 +98,26 @@ static struct fl_task *find_task(struct fl_worker *w)
     return task != NULL ? task : fl_idle(w);
 }
 
-static void hold_in_pause(struct fl_pool *p)
+/* False: it was cancelled meanwhile with all the others. */
+static bool hold_in_pause(struct fl_pool *p, uint32_t mode)
 {
-    uint32_t mode;
+    uint32_t epoch = fl_epoch_of(mode);
 
-    while (((mode = fl_load(&p->mode, acquire)) & FL_PAUSED) != 0) /* W1 */
+    while ((mode & FL_PAUSED) != 0 && fl_epoch_of(mode) == epoch) {
         fl_futex_wait(&p->mode, mode, INT64_MAX);
+        mode = fl_load(&p->mode, acquire); /* W1 */
+    }
+    return fl_epoch_of(mode) == epoch;
+}
+
+static void run_or_hold(struct fl_worker *w, struct fl_task *task)
+{
+    uint32_t mode = fl_load(&w->pool->mode, acquire); /* W1 */
+
+    if (fl_likely((mode & FL_PAUSED) == 0) || hold_in_pause(w->pool, mode))
+        fl_worker_run(w, task);
+    else
+        drop_held(w, task);
 }
 
 /* A broken pool needs threads for what is queued, not hooks that fail one after the other. */
@@ -173,9 +197,7 @@ void *fl_worker_main(void *worker)
     task = w->fresh ? fl_idle_arrive(w) : find_task(w);
     w->fresh = false;
     for (; task != NULL; task = find_task(w)) {
-        if (fl_unlikely((fl_load(&p->mode, acquire) & FL_PAUSED) != 0)) /* W1 */
-            hold_in_pause(p);
-        fl_worker_run(w, task);
+        run_or_hold(w, task);
         if (fl_unlikely(fl_forked(&p->home.forked)))
             goto child;
         if (fl_worker_may_be_surplus(w) && fl_spare_retire(w) && w->retires)

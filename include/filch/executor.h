@@ -146,7 +146,8 @@ FILCH_API unsigned filch_executor_active(const filch_executor *ex);
 /* Cancels what there is now, and goes on with what is submitted later: what is queued or waits for its
  * time (timer.h) is over and CANCELLED on return, and in each task that runs filch_cancel_requested is
  * true from now on. A task that a worker has just taken from the queue may still run, and may not be asked
- * to stop; one whose time has just come may be over a moment later.
+ * to stop; one whose time has just come may be over a moment later, and so may one that a worker had taken as
+ * a pause began, which is not counted.
  * Returns how many were queued or waited, those among them that had been cancelled before included, or
  *     FILCH_EINVAL, FILCH_ENOTSUP (a rival), FILCH_EFORKED
  * Any thread may call it, a task too. Callbacks of what it cancels run here. */

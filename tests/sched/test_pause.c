@@ -185,3 +185,21 @@ TEST(l11_a_missing_handle_and_a_rival_get_their_status)
     assert_int_equal(filch_executor_resume(NULL), FILCH_EINVAL);
     filch_executor_destroy(ex);
 }
+
+/* One of them may be in a worker's hands when the pause begins. */
+TEST(l11_a_paused_executor_that_cancels_everything_is_quiet)
+{
+    filch_executor *ex = pool_of(2);
+    counter runs = 0;
+
+    for (int i = 0; i < 200; i++) {
+        for (int j = 0; j < 3; j++)
+            assert_int_equal(filch_submit(ex, task_count, &runs, NULL), 0);
+        assert_int_equal(filch_executor_pause(ex), 0);
+        while (filch_executor_cancel_all(ex) > 0 ||
+               filch_executor_wait_idle(ex, filch_in_ms(1)) == FILCH_ETIMEDOUT)
+            continue;
+        assert_int_equal(filch_executor_resume(ex), 0);
+    }
+    filch_executor_destroy(ex);
+}

@@ -184,3 +184,16 @@ SCENARIO(a_paused_pool_is_not_quiet_while_something_is_queued, .ghost = watch_po
     sim_check(fl_pool_wait_idle(pool, FILCH_FOREVER) == 0);
     end_of_all(1);
 }
+
+/* What a worker had taken when the pause began is held by it, in no queue: it is found all the same. */
+SCENARIO(what_is_held_in_a_pause_is_cancelled_with_the_rest, .ghost = watch_pool)
+{
+    START(.workers = 1);
+    reset(NULL);
+    push_item(0);
+    pause_now();
+    SIM_AWAIT((fl_pool_cancel_all(pool), fl_is_quiet(pool)));
+    sim_check(fl_pool_resume(pool) == 0);
+    end_pool();
+    sim_check(items[0].runs + items[0].drops == 1);
+}
