@@ -68,7 +68,9 @@ static uint32_t tokens(uint32_t idle)
 
 static bool is_between_tasks(struct fl_pool *p)
 {
-    for (unsigned i = 0; i < p->n_workers; i++) {
+    uint32_t n = fl_load(&p->active, relaxed); /* hint: a surplus worker will not look for work */
+
+    for (uint32_t i = 0; i < n; i++) {
         struct fl_worker *w = fl_worker_at(p, i);
 
         if (w != fl_self()->worker && fl_load(&w->life, relaxed) == FL_ACTIVE && /* hint */
