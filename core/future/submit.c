@@ -413,9 +413,9 @@ int fl_task_call(struct fl_worker *w, filch_future *f, void **result, struct fl_
     return call(w, f, result, failure);
 }
 
-void fl_task_bury(const filch_future *f)
+void fl_task_bury(filch_future *f)
 {
-    bury(f);
+    bury(&f);
 }
 
 const struct fl_task_ops *fl_task_ops_with_future(void)

@@ -17,7 +17,7 @@ const struct fl_task_ops *fl_task_ops_with_future(void);
 int fl_task_call(struct fl_worker *w, filch_future *f, void **result, struct fl_failure **failure);
 
 /* It is out of the queue, and nobody runs it any more. */
-void fl_task_bury(const filch_future *f);
+void fl_task_bury(filch_future *f);
 
 /* The floor of what is not to be run by whoever waits for it: above all that a deque will ever hold. */
 #define FL_NOT_DUE ((uint64_t)FL_DEQUE_START + (UINT64_C(1) << 62))

@@ -155,7 +155,7 @@ int fl_push_begin_due(struct fl_push *at, struct fl_pool *p, size_t n)
     at->pool = p;
     at->self = fl_self();
     at->worker = NULL;
-    at->lane = lane_take(p);
+    at->lane = lane_take(p, at->self);
     if (at->lane == NULL)
         return FILCH_ENOMEM;
     at->deque = &at->lane->deque;
