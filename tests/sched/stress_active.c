@@ -17,8 +17,23 @@ struct trial {
     uint64_t seed;
     counter begun, ended_threads;
     counter accepted;
+    counter given_up; /* arguments: once for each task, whether it ran or was cancelled */
     fl_atomic(uint32_t) done;
 };
+
+static void give_up(void *arg, void *t)
+{
+    (void)arg;
+    count_one(&((struct trial *)t)->given_up);
+}
+
+static void put_in(struct trial *t, filch_task_fn *fn, void *arg, filch_future **f)
+{
+    filch_task_options o = {.size = sizeof o, .arg_dtor = give_up, .dtor_arg = t};
+
+    test_check(filch_submit_with(t->ex, &o, fn, arg, f) == 0);
+    count_one(&t->accepted);
+}
 
 static int task_of_chance(void *arg, void **result)
 {
@@ -31,13 +46,14 @@ static int task_of_chance(void *arg, void **result)
         count_one(&t->ended_threads);
         pthread_exit(NULL);
     }
-    if (x % 16 == 1 && filch_submit(t->ex, task_count, &t->begun, NULL) == 0)
-        count_one(&t->accepted);
+    if (x % 16 == 1)
+        put_in(t, task_count, &t->begun, NULL);
     if (x % 32 == 2) {
-        filch_future *f = submit(t->ex, task_count, &t->begun);
-        int status = finish(f);
+        filch_future *f;
+        int status;
 
-        count_one(&t->accepted);
+        put_in(t, task_count, &t->begun, &f);
+        status = finish(f);
         test_check(status == 0 || status == FILCH_ECANCELED);
     }
     return 0;
@@ -47,10 +63,8 @@ static void *submitter(void *arg)
 {
     struct trial *t = arg;
 
-    for (int i = 0; i < TASKS; i++) {
-        test_check(filch_submit(t->ex, task_of_chance, t, NULL) == 0);
-        count_one(&t->accepted);
-    }
+    for (int i = 0; i < TASKS; i++)
+        put_in(t, task_of_chance, t, NULL);
     fl_add(&t->done, 1, release);
     return NULL;
 }
@@ -96,7 +110,9 @@ static void run_trial(uint64_t seed, filch_options options)
     for (int i = 0; i < SUBMITTERS; i++)
         pthread_join(threads[i], NULL);
     assert_int_equal(filch_executor_wait_idle(t.ex, FILCH_FOREVER), 0);
-    assert_int_equal(count_of(&t.begun) + cancelled, count_of(&t.accepted));
+    assert_int_equal(count_of(&t.given_up), count_of(&t.accepted));
+    /* What a worker held in a pause is cancelled by it, and counted by nobody. */
+    assert_true(count_of(&t.begun) + cancelled <= count_of(&t.accepted));
     filch_executor_destroy(t.ex);
 }
 
