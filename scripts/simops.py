@@ -157,6 +157,14 @@ def calls_in(program):
             yield address, call, file[len(str(simlib.ROOT)) + 1:], int(line)
 
 
+def inlined_here(file, line, call, by_file):
+    """A counter's access, of which the compiler says where it was inlined and not where it is."""
+    text = simlib.core_text(file).splitlines()[line - 1]
+    named = re.search(r"\b(fl_count\w*)\(", text)
+    return [one for one in by_file.get("core/base/counters.h", [])
+            if named and one.function == named.group(1) and call in one.calls]
+
+
 class Addresses:
     """Which operation is at which return address of a program."""
 
@@ -168,6 +176,8 @@ class Addresses:
                        if call in one.calls and one.first <= line <= one.last]
             exact = [one for one in fitting if one.first == line]
             fitting = exact or fitting
+            if not fitting:
+                fitting = inlined_here(file, line, call, by_file)
             if not fitting:
                 raise Trouble(f"{file}:{line}: {call}: an atomic access that the text has not")
             if len({(one.order, one.failure) for one in fitting}) > 1:
