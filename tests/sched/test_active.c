@@ -5,7 +5,8 @@
 
 #include <pthread.h>
 
-/* Until all that it has are asleep, or lie dormant. */
+/* Until so many are asleep at least: a surplus worker whose wake another one took sleeps on with them, and
+ * passes the next one on (idle.c, I5 I9). Then a moment for those that were just woken to lie down. */
 static void await_sleep(filch_executor *ex, uint64_t asleep)
 {
     filch_executor_stats s;
@@ -13,7 +14,9 @@ static void await_sleep(filch_executor *ex, uint64_t asleep)
     do {
         sched_yield();
         s = stats_of(ex);
-    } while (s.parks - s.wakes != asleep);
+    } while (s.parks - s.wakes < asleep);
+    for (int i = 0; i < 200; i++)
+        sched_yield();
 }
 
 /* How many of n tasks have begun when nothing moves any more, and all of them to their end. */
