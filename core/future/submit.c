@@ -9,7 +9,7 @@
  *          in the heap. The argument goes when the function has returned, before the outcome is told;
  *          of a task that never runs with the move that decides that: in the canceller, whose task
  *          stays in its queue as a tombstone of 64 or 128 bytes, or by whoever drops it. Nobody but the
- *          one who has moved it out of PENDING (future.c, B1 B5) looks at it.
+ *          one who has moved it out of PENDING (future.c, B1 B7) looks at it.
  *
  *          A filch_task is the same record in the caller's memory (task.c): no reference counts it, and
  *          it is taken out of its queue before it runs, never claimed in there.
@@ -585,7 +585,8 @@ static struct far_copy *copy_far(struct fl_pool *p, const void *arg, size_t len)
     if (copy == NULL)
         return NULL;
     copy->bytes = bytes;
-    memcpy(copy + 1, arg, len);
+    if (len != 0) /* arg may be NULL then */
+        memcpy(copy + 1, arg, len);
     return copy;
 }
 
