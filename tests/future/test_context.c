@@ -101,7 +101,11 @@ static unsigned by_copy(filch_executor *ex)
         test_check(filch_submit_copy(ex, task_copy, text, lengths[i], &f) == 0);
         test_check(result_of(f) == filch_context_current());
     }
-    return 4;
+
+    filch_future *f = NULL;
+    test_check(filch_submit_copy(ex, task_current, NULL, 0, &f) == 0);
+    test_check(result_of(f) == filch_context_current());
+    return 5;
 }
 
 static unsigned by_batch(filch_executor *ex)
