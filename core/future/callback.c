@@ -51,10 +51,11 @@ static void run_task(struct fl_task *task)
     call_and_end(callback_of(task));
 }
 
-static void drop_task(struct fl_task *task, int status)
+static bool drop_task(struct fl_task *task, int status)
 {
     (void)status; /* the executor's end is none for the callback */
     call_and_end(callback_of(task));
+    return false;
 }
 
 static filch_task_fn *no_function(const struct fl_task *task)

@@ -265,14 +265,15 @@ static void run_claimed(struct fl_worker *w, filch_future *f)
     fl_future_finish(f, status, fl_likely(status == 0) ? run.result : failure);
 }
 
-static void refuse(filch_future *f, int status)
+static bool refuse(filch_future *f, int status)
 {
-    if (status == FILCH_ECANCELED) {
-        fl_future_drop(f, status);
-    } else if (fl_future_claim(f)) {
-        free_argument(f, argument_of(f));
-        fl_future_finish(f, status, NULL);
-    }
+    if (status == FILCH_ECANCELED)
+        return fl_future_drop(f, status);
+    if (!fl_future_claim(f))
+        return false;
+    free_argument(f, argument_of(f));
+    fl_future_finish(f, status, NULL);
+    return true;
 }
 
 /* Out of the queue, by somebody who has not run it: nothing of it is left there. */
@@ -297,12 +298,12 @@ static void run_future(struct fl_task *task)
     }
 }
 
-static void drop_future(struct fl_task *task, int status)
+static bool drop_future(struct fl_task *task, int status)
 {
     filch_future *f fl_cleanup(release) = future_of(task);
     filch_future *dead fl_cleanup(bury) = f;
 
-    refuse(dead, status);
+    return refuse(dead, status);
 }
 
 static filch_task_fn *fn_of_future(const struct fl_task *task)
@@ -345,7 +346,7 @@ static void free_failure(struct fl_failure **failure)
     fl_failure_free(*failure);
 }
 
-static void drop_plain(struct fl_task *task, int status)
+static bool drop_plain(struct fl_task *task, int status)
 {
     filch_future *f = future_of(task);
 
@@ -353,6 +354,7 @@ static void drop_plain(struct fl_task *task, int status)
 
     free_argument(f, argument_of(f));
     nobody_reads(run.f, status, NULL);
+    return true;
 }
 
 static void run_plain(struct fl_task *task)
@@ -398,10 +400,11 @@ static void run_own(struct fl_task *task)
                          status == 0 ? run.result : NULL);
 }
 
-static void drop_own(struct fl_task *task, int status)
+static bool drop_own(struct fl_task *task, int status)
 {
     fl_future_finish_own(future_of(task), status == FILCH_ECANCELED ? FL_CANCELLED : FL_FAILED,
                          status, NULL);
+    return true;
 }
 
 static const struct fl_task_ops future_ops = {run_future, drop_future, fn_of_future};

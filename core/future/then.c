@@ -204,11 +204,12 @@ static void run_task(struct fl_task *task)
     call(c, c->before);
 }
 
-static void drop_task(struct fl_task *task, int status)
+static bool drop_task(struct fl_task *task, int status)
 {
     struct continuation *c fl_cleanup(end_task_of) = continuation_of(task);
 
     fail(c->out, c->before, status, NULL);
+    return true;
 }
 
 static filch_task_fn *no_function(const struct fl_task *task)

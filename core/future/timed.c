@@ -56,11 +56,11 @@ static struct fl_task *periodic_is_due(struct fl_timer *t)
     return &timed_of(t)->f.task;
 }
 
-static void end(struct fl_timer *t, int status)
+static bool end(struct fl_timer *t, int status)
 {
     struct fl_task *task = &timed_of(t)->f.task;
 
-    task->ops->drop(task, status);
+    return task->ops->drop(task, status);
 }
 
 bool fl_timed_is_revoked(const filch_future *f)
@@ -106,18 +106,20 @@ void fl_timed_runs_no_more(filch_future *f)
 }
 
 /* It is out of the wheel and of every queue, and is not to run. */
-static void drop_periodic(struct fl_task *task, int status)
+static bool drop_periodic(struct fl_task *task, int status)
 {
     filch_future *f = fl_container_of(task, filch_future, task);
+    bool has_ended = true;
 
     if (status != FILCH_ECANCELED && fl_future_claim(f)) {
         fl_timed_runs_no_more(f);
         fl_future_end_runs(f, status, NULL);
     } else {
-        fl_future_drop(f, FILCH_ECANCELED);
+        has_ended = fl_future_drop(f, FILCH_ECANCELED);
         fl_task_bury(f);
     }
     filch_future_release(f);
+    return has_ended;
 }
 
 /* A run that is under way, or over with status. */

@@ -93,13 +93,14 @@ static void release_listener(struct fl_listener **l)
     fl_listener_release(*l);
 }
 
-static void end(struct fl_timer *timer, int status)
+static bool end(struct fl_timer *timer, int status)
 {
     struct timeout *t = fl_container_of(timer, struct timeout, timer);
     struct fl_listener *mine fl_cleanup(release_listener) = &t->listener; /* likewise */
 
     (void)mine;
     fail(t->out, status);
+    return true;
 }
 
 static const struct fl_timer_ops timer_ops = {NULL, end, NULL, false, false};

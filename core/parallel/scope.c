@@ -132,7 +132,7 @@ static void run_child(struct fl_task *task)
     run.status = c->fn(c->arg, &result);
 }
 
-static void drop_child(struct fl_task *task, int status)
+static bool drop_child(struct fl_task *task, int status)
 {
     struct child *c = child_of(task);
 
@@ -141,6 +141,7 @@ static void drop_child(struct fl_task *task, int status)
     else
         count_failure(c->scope, status);
     end_child(c);
+    return true;
 }
 
 static filch_task_fn *fn_of_child(const struct fl_task *task)

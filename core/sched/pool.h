@@ -258,7 +258,7 @@ void fl_worker_stole(struct fl_worker *w, const struct fl_task *task);
 struct fl_task *fl_take_from_lanes(struct fl_worker *w);
 struct fl_task *fl_take_from_workers(struct fl_worker *w);
 struct fl_task *fl_take_any(struct fl_pool *p); /* by a thread that is no worker */
-uint64_t fl_take_all_now(struct fl_pool *p, void (*take)(struct fl_pool *p, struct fl_task *task));
+uint64_t fl_take_all_now(struct fl_pool *p, bool (*take)(struct fl_pool *p, struct fl_task *task));
 bool fl_work_is_visible(struct fl_pool *p);
 
 /* idle.c */
@@ -320,7 +320,7 @@ void fl_stop_workers(struct fl_pool *p); /* nothing is left, and nothing comes: 
 int fl_pool_shutdown(struct fl_pool *p, unsigned flags, filch_deadline deadline);
 void fl_pool_destroy(struct fl_pool *p);
 int fl_pool_wait_idle(struct fl_pool *p, filch_deadline deadline);
-int64_t fl_pool_cancel_all(struct fl_pool *p); /* how many were queued */
+int64_t fl_pool_cancel_all(struct fl_pool *p); /* how many of the queued it has cancelled */
 int fl_pool_pause(struct fl_pool *p);
 int fl_pool_resume(struct fl_pool *p);
 void fl_pool_set_mode(struct fl_pool *p, uint32_t bits); /* not to be paused any more */

@@ -79,7 +79,7 @@ struct fl_task *fl_take_any(struct fl_pool *p)
 
 /* As many as the queue holds when it is come to: what others push meanwhile is not waited for. */
 static uint64_t take_all_of(struct fl_pool *p, struct fl_deque *d, bool is_lane,
-                            void (*take)(struct fl_pool *p, struct fl_task *task))
+                            bool (*take)(struct fl_pool *p, struct fl_task *task))
 {
     uint64_t top = fl_load(&d->top, relaxed);            /* hint: the deque decides what is there */
     int64_t most = (int64_t)(fl_look(&d->bottom) - top); /* deque.c's D1 */
@@ -90,13 +90,12 @@ static uint64_t take_all_of(struct fl_pool *p, struct fl_deque *d, bool is_lane,
 
         if (task == NULL)
             break;
-        take(p, task);
-        n++;
+        n += take(p, task);
     }
     return n;
 }
 
-uint64_t fl_take_all_now(struct fl_pool *p, void (*take)(struct fl_pool *p, struct fl_task *task))
+uint64_t fl_take_all_now(struct fl_pool *p, bool (*take)(struct fl_pool *p, struct fl_task *task))
 {
     uint32_t top = fl_look(&p->top_slot); /* T2 */
     struct fl_lane *lane;

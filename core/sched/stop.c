@@ -225,11 +225,11 @@ static void count_ended(struct fl_pool **p)
 }
 
 /* A callback that this calls may end the thread. */
-static void cancel(struct fl_pool *p, struct fl_task *task)
+static bool cancel(struct fl_pool *p, struct fl_task *task)
 {
     struct fl_pool *of fl_cleanup(count_ended) = p;
 
-    task->ops->drop(task, FILCH_ECANCELED);
+    return task->ops->drop(task, FILCH_ECANCELED);
 }
 
 static void cancel_queued(struct fl_pool *p)

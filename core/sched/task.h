@@ -14,8 +14,9 @@ struct fl_task;
 struct fl_task_ops {
     /* Runs it, unless it is over already. */
     void (*run)(struct fl_task *task);
-    /* Ends it without running: FILCH_ECANCELED, FILCH_EBROKEN. */
-    void (*drop)(struct fl_task *task, int status);
+    /* Ends it without running: FILCH_ECANCELED, FILCH_EBROKEN. False: it was over, or somebody else runs it,
+     * or it is no task of a user's. */
+    bool (*drop)(struct fl_task *task, int status);
     /* For the trace; NULL if it is over. */
     filch_task_fn *(*fn)(const struct fl_task *task);
 };

@@ -358,6 +358,7 @@ struct fl_wheel_node *fl_timers_take_what_is_over(struct fl_pool *p)
 struct ending {
     struct fl_wheel_node *list;
     int status;
+    uint64_t n; /* that this has ended */
 };
 
 static void end_all(struct ending *e);
@@ -378,19 +379,16 @@ static void end_all(struct ending *e)
         struct fl_timer *t = timer_of(mine->list);
 
         mine->list = mine->list->next;
-        t->ops->end(t, mine->status);
+        mine->n += t->ops->end(t, mine->status);
     }
 }
 
 uint64_t fl_timers_end(struct fl_wheel_node *list, int status)
 {
-    struct ending ending = {list, status};
-    uint64_t n = 0;
+    struct ending ending = {list, status, 0};
 
-    for (; list != NULL; list = list->next)
-        n++;
     end_all(&ending);
-    return n;
+    return ending.n;
 }
 
 bool fl_timers_are_awaited(struct fl_pool *p)

@@ -22,8 +22,8 @@ struct fl_timer_ops {
     /* Its time has come: what is to be queued, with the hold. NULL: it is not a task, and is ended. */
     struct fl_task *(*task)(struct fl_timer *t);
     /* FILCH_ETIMEDOUT: its time has come; FILCH_ECANCELED; FILCH_ESHUTDOWN: the pool has ended;
-     * FILCH_EBROKEN. */
-    void (*end)(struct fl_timer *t, int status);
+     * FILCH_EBROKEN. False: it was over before, as task.h has it of drop. */
+    bool (*end)(struct fl_timer *t, int status);
     /* Nobody wants it any more; under the lock, so it only looks. NULL: always wanted. */
     bool (*is_over)(const struct fl_timer *t);
     bool is_awaited; /* the pool does not end before it has left the wheel */
@@ -61,7 +61,7 @@ bool fl_timer_remove(struct fl_pool *p, struct fl_timer *t);
 /* Before the pool is closed, or once it is broken: refuses more, and takes out what a closed pool does
  * not wait for; with cancel everything. Afterwards they are ended. */
 struct fl_wheel_node *fl_timers_close(struct fl_pool *p, bool cancel);
-uint64_t fl_timers_end(struct fl_wheel_node *list, int status); /* how many */
+uint64_t fl_timers_end(struct fl_wheel_node *list, int status); /* how many of them it has ended */
 
 /* Takes out what nobody wants any more: is_over. To be ended afterwards. */
 struct fl_wheel_node *fl_timers_take_what_is_over(struct fl_pool *p);

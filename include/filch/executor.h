@@ -148,7 +148,7 @@ FILCH_API unsigned filch_executor_active(const filch_executor *ex);
  * true from now on. A task that a worker has just taken from the queue may still run, and may not be asked
  * to stop; one whose time has just come may be over a moment later, and so may one that a worker had taken as
  * a pause began, which is not counted.
- * Returns how many were queued or waited, those among them that had been cancelled before included, or
+ * Returns how many of those that were queued or waited it has cancelled, or
  *     FILCH_EINVAL, FILCH_ENOTSUP (a rival), FILCH_EFORKED
  * Any thread may call it, a task too. Callbacks of what it cancels run here. */
 FILCH_API ptrdiff_t filch_executor_cancel_all(filch_executor *ex);

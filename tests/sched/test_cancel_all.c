@@ -111,6 +111,35 @@ TEST(x3_a_task_that_cancels_all_is_asked_itself_and_its_later_children_are_not)
     filch_executor_destroy(ex);
 }
 
+static int task_helps_itself_and_cancels(void *arg, void **result)
+{
+    filch_executor *ex = arg;
+
+    (void)result;
+    for (int i = 0; i < 3; i++) {
+        filch_future *ran = submit(ex, task_echo, NULL);
+        filch_future *cancelled = submit(ex, task_echo, NULL);
+        filch_future *left = submit(ex, task_echo, NULL);
+
+        test_check(finish(ran) == 0);
+        test_check(filch_future_cancel(cancelled));
+        filch_future_release(cancelled);
+        test_check(filch_executor_cancel_all(ex) == 1);
+        test_check(finish(left) == FILCH_ECANCELED);
+    }
+    return 0;
+}
+
+TEST(x3_what_has_run_or_was_cancelled_before_is_not_counted)
+{
+    filch_executor *ex = pool_of(1);
+
+    assert_int_equal(finish(submit(ex, task_helps_itself_and_cancels, ex)), 0);
+    assert_int_equal(filch_executor_wait_idle(ex, FILCH_FOREVER), 0);
+    assert_int_equal(stats_of(ex).tombstones, 0);
+    filch_executor_destroy(ex);
+}
+
 TEST(x3_whoever_waits_for_quiet_is_told)
 {
     filch_executor *ex = pool_of(2);

@@ -25,18 +25,19 @@ struct probe {
 static struct probe probes[2];
 static int64_t late;
 
-static void probe_end(struct fl_timer *t, int status)
+static bool probe_end(struct fl_timer *t, int status)
 {
     struct probe *probe = fl_container_of(t, struct probe, timer);
 
     sim_check(probe->data == 1);
     if (status != FILCH_ETIMEDOUT) {
         fl_add(&probe->ended, 1, release);
-        return;
+        return true;
     }
     sim_check(sim_clock() >= t->node.when);
     sim_check(!probe->not_beyond_late || sim_clock() < late);
     fl_add(&probe->timed_out, 1, release);
+    return true;
 }
 
 static const struct fl_timer_ops probe_ops = {NULL, probe_end, NULL, false, false};
