@@ -14,6 +14,7 @@
 #include "api/front.h"
 
 #include "base/compiler.h"
+#include "future/run.h"
 #include "future/submit.h"
 #include "future/timed.h"
 #include "future/waiter.h"

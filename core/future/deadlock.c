@@ -21,7 +21,7 @@
  *         awaited    plain: for what, while waits is odd
  *         wait_lock  a withdrawal is made under it: who holds it, and finds waits odd, has an awaited
  *                    future that stays. Whoever follows holds one at a time
- *         state, runner   of a future: future.c, submit.c
+ *         state, runner   of a future: future.c, run.c
  * Always  C1  who follows pins the pool of the worker he goes to before he lets go of the one whose
  *             awaited future keeps it
  *         C2  a circle that does not lead back to who follows is left when it is seen to be one: those
@@ -29,13 +29,13 @@
  * Orders  D1  announce  waits   look -> D2       what its stack runs, its wait; then the others'
  *         D2  follow    waits   look <- D1
  *         D3  follow    state   look <- future.c's F3
- *         D4  follow    runner  look <- submit.c's R1
+ *         D4  follow    runner  look <- run.c's R1
  * Why one is found: of the announcements in a circle one is last in the order of D1's fences; what
  * the others have stored before theirs, its walk sees. */
 #include "future/deadlock.h"
 
 #include "base/compiler.h"
-#include "future/submit.h"
+#include "future/run.h"
 #include "sched/pool.h"
 
 static bool is_running(const filch_future *f)

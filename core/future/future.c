@@ -9,7 +9,7 @@
  *                  that it FAILED; STOP: it was cancelled in a run, and is CANCELLED after it
  *         refs     references: the handle's, the queue's; the last one frees
  *         waiters  callbacks, and waits for many: waiter.c
- *         runner, floor   written by whoever runs it (submit.c), for a waiter to help (wait.c)
+ *         runner, floor   written by whoever runs it (run.c), for a waiter to help (wait.c)
  * Always  B1  whose move took state to RUNNING (or SETTLING) owns the outcome; whose move took it to
  *             CANCELLED tells everyone
  *         B2  nobody touches a future after telling unless a reference of his own is left

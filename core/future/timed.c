@@ -13,19 +13,20 @@
  * earlier one. What is just then between the wheel, a queue and a run is found to be of an earlier epoch
  * where it comes next.
  *
- * Words   floor   of such a future: NOT_DUE, so that whoever waits for it does not run it (submit.c);
+ * Words   floor   of such a future: NOT_DUE, so that whoever waits for it does not run it (run.c);
  *                 the keeper takes that back as it queues it, but for a periodic one
  * Always  T1  whoever has cancelled it looks for it in the wheel afterwards, and who puts it there
  *             looks under the same lock whether it is over: so one of them sees the other, and nothing
  *             that is over stays in the wheel
  *         T2  likewise for whoever cancels all (stop.c): the epoch is raised before it looks there
- *         T3  a context goes once: of a task that runs once as of any other (submit.c); of a periodic one
+ *         T3  a context goes once: of a task that runs once as of any other (run.c); of a periodic one
  *             with the move out of PENDING by which it does not run, or in the end of its last run */
 #include "future/timed.h"
 
 #include "base/clock.h"
 #include "base/compiler.h"
 #include "future/context.h"
+#include "future/run.h"
 #include "future/submit.h"
 
 _Static_assert(sizeof(struct fl_timed) <= 128, "it is a block of the slab's larger kind");
@@ -198,7 +199,7 @@ static int submit(struct fl_pool *p, struct fl_timed *like, filch_task_fn *fn, v
     fl_push_abort(&at);
     if (timed == NULL)
         return FILCH_ENOMEM;
-    fl_future_init(&timed->f, is_periodic ? &periodic_ops : fl_task_ops_with_future(), &p->home,
+    fl_future_init(&timed->f, is_periodic ? &periodic_ops : &fl_future_ops, &p->home,
                    is_periodic ? FL_KIND_PERIODIC : FL_KIND_TIMED, fn, arg, future != NULL ? 2 : 1);
     fl_init(&timed->f.floor, FL_NOT_DUE);
     timed->f.has_extra = FL_TIMER;

@@ -10,11 +10,11 @@
  * workers by whoever closes it (deadlock.c).
  *
  * Words   runner, floor   of the awaited future: who runs it, and from where on that worker's deque
- *                         lies what it has pushed (submit.c, waiter.c)
+ *                         lies what it has pushed (run.c, waiter.c)
  *         fired           of a group: the wait is over
  * Always  A1  floor is believed only if the future is still running after it was read: whoever ends
  *             it puts something else there, after the state
- * Orders  J1  help  runner, floor  acquire <- submit.c's R1 waiter.c's V6
+ * Orders  J1  help  runner, floor  acquire <- run.c's R1 waiter.c's V6
  *         J2  wake  fired          acquire <- waiter.c's V7 */
 #include "future/wait.h"
 #include "base/alloc.h"
@@ -25,7 +25,7 @@
 #include "base/thread.h"
 #include "future/deadlock.h"
 #include "future/future.h"
-#include "future/submit.h"
+#include "future/run.h"
 #include "future/waiter.h"
 #include "sched/pool.h"
 

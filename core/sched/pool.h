@@ -155,7 +155,7 @@ struct fl_pool {
     fl_atomic(uint32_t) quiet_seen;
     fl_atomic(uint64_t) ended_outside; /* tasks dropped by a thread that is no worker */
     fl_atomic(uint64_t) spares_started;
-    fl_atomic(int64_t) tombstones;  /* cancelled and still queued: submit.c */
+    fl_atomic(int64_t) tombstones;  /* cancelled and still queued: run.c */
     fl_atomic(uint64_t) unobserved; /* likewise */
     fl_atomic(int64_t) blocks_out;  /* pool.c */
     struct fl_lock join_lock;

@@ -17,6 +17,7 @@
 #include "base/futex.h"
 #include "base/thread.h"
 #include "future/future.h"
+#include "future/run.h"
 #include "future/submit.h"
 #include "sched/pool.h"
 #include "sim/sim.h"

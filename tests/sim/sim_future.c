@@ -14,6 +14,7 @@
 #include "base/alloc.h"
 #include "base/atomic.h"
 #include "future/future.h"
+#include "future/run.h"
 #include "future/submit.h"
 #include "sched/pool.h"
 #include "sim/sim.h"
