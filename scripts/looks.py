@@ -281,10 +281,10 @@ LOOKS = [
      "            return is_over(f) ? 0 : FILCH_ETIMEDOUT;",
      "            fl_futex_wait(&f->state, state, deadline) != 0)\n"
      "            return FILCH_ETIMEDOUT;"),
-    ("a wait for many believes the first wake", "core/future/wait.c",
+    ("a wait for many believes the first wake", "core/future/wait_many.c",
      "    while (!has_fired(g)) {\n        if (fl_futex_wait",
      "    if (!has_fired(g)) {\n        if (fl_futex_wait"),
-    ("a future that is over already is not counted as told", "core/future/wait.c",
+    ("a future that is over already is not counted as told", "core/future/wait_many.c",
      "        if (nodes[i] == NULL)\n"
      "            fl_group_tell(g, status == 0 ? futures[i] : NULL);\n",
      ""),

@@ -98,7 +98,8 @@ int filch_cq_next(filch_cq *cq, filch_deadline deadline, filch_future **done)
         return FILCH_EINVAL;
     if (fl_forked(&cq->forked))
         return FILCH_EFORKED;
-    awaited = (struct fl_awaited){fl_queue_has_some, fl_queue_sleep_on, &cq->queue, NULL, 0, NULL};
+    awaited = (struct fl_awaited){
+        .is_over = fl_queue_has_some, .sleep = fl_queue_sleep_on, .what = &cq->queue};
     status = fl_await(&awaited, deadline);
     if (status == 0)
         *done = fl_queue_take(&cq->queue);

@@ -13,6 +13,7 @@
 #include "base/forked.h"
 #include "future/queue.h"
 #include "future/wait.h"
+#include "sched/pool.h"
 
 #include <string.h>
 
@@ -102,6 +103,7 @@ static int join_all(filch_completion *it)
 int filch_as_completed(filch_completion **out, filch_future *const *futures, size_t n,
                        filch_deadline deadline)
 {
+    struct fl_worker *w = fl_worker_self();
     filch_completion *it;
     int status;
 
@@ -113,9 +115,11 @@ int filch_as_completed(filch_completion **out, filch_future *const *futures, siz
         if (futures[i] == NULL)
             return FILCH_EINVAL;
     }
-    status = fl_await_objection(futures, n);
-    if (status != 0)
-        return status;
+    for (size_t i = 0; i < n; i++) {
+        status = fl_await_objection(w, futures[i]);
+        if (status != 0)
+            return status;
+    }
     it = completion_alloc(n);
     if (it == NULL)
         return FILCH_ENOMEM;
@@ -181,8 +185,13 @@ int filch_completion_next(filch_completion *it, filch_future **out)
         return FILCH_EFORKED;
     while (it->futures[it->first] == NULL)
         it->first++;
-    awaited = (struct fl_awaited){fl_queue_has_some,       fl_queue_sleep_on, &it->queue,
-                                  it->futures + it->first, it->n - it->first, NULL};
+    awaited = (struct fl_awaited){
+        .is_over = fl_queue_has_some,
+        .sleep = fl_queue_sleep_on,
+        .what = &it->queue,
+        .futures = it->futures + it->first,
+        .n = it->n - it->first,
+    };
     status = fl_await(&awaited, it->deadline);
     if (status == 0)
         *out = next_queued(it);

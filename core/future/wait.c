@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * wait.c: threads that wait: for one future, for many; and workers, that do something meanwhile.
+ * wait.c: threads that wait, for one future or for anything; and workers, that do something meanwhile.
  *
  * A thread spins for as long as a wake would cost, then sleeps: on the future's own state if it waits
- * for one, on a group's word if for many. A worker first runs what the wait is for, if that has not
+ * for one, or as whoever asks has it (wait_many.c). A worker first runs what the wait is for, if that has not
  * started, or what the awaited task has pushed; when nothing is left that it may run, it brings in a
  * spare thread and sleeps like anybody else (help.c, spare.c). If it would wait for ever for itself,
  * directly or through others, it is told so: what its own stack runs is seen at once, a circle of
@@ -11,17 +11,13 @@
  *
  * Words   runner, floor   of the awaited future: who runs it, and from where on that worker's deque
  *                         lies what it has pushed (run.c, waiter.c)
- *         fired           of a group: the wait is over
  * Always  A1  floor is believed only if the future is still running after it was read: whoever ends
  *             it puts something else there, after the state
- * Orders  J1  help  runner, floor  acquire <- run.c's R1 waiter.c's V6
- *         J2  wake  fired          acquire <- waiter.c's V7 */
+ * Orders  J1  help  runner, floor  acquire <- run.c's R1 waiter.c's V6 */
 #include "future/wait.h"
-#include "base/alloc.h"
 #include "base/clock.h"
 #include "base/compiler.h"
 #include "base/futex.h"
-#include "base/options.h"
 #include "base/thread.h"
 #include "future/deadlock.h"
 #include "future/future.h"
@@ -29,9 +25,7 @@
 #include "future/waiter.h"
 #include "sched/pool.h"
 
-#include <string.h>
-
-/* Whoever waits, for what, and how long it may still spin. */
+/* Whoever waits, and how long it may still spin. */
 struct wait {
     struct fl_worker *w; /* the calling worker, or NULL */
     int64_t spin_ns;
@@ -58,13 +52,6 @@ static bool is_over(const filch_future *f)
 static bool one_is_over(const void *f)
 {
     return is_over(f);
-}
-
-static bool has_fired(const void *group)
-{
-    const struct fl_group *g = group;
-
-    return fl_load(&g->fired, acquire) != 0; /* J2 */
 }
 
 /* What a worker runs is on its own stack, below the caller. */
@@ -325,40 +312,6 @@ int fl_future_await_end(filch_future *f)
     return await_one(f, FILCH_FOREVER, true);
 }
 
-static int sleep_on_group(void *group, filch_deadline deadline)
-{
-    struct fl_group *g = group;
-
-    while (!has_fired(g)) {
-        if (fl_futex_wait(&g->fired, 0, deadline) != 0)
-            return FILCH_ETIMEDOUT;
-    }
-    return 0;
-}
-
-/* Registers with all that are not over, and takes the registering one's turn away. */
-static int join_all(filch_future **futures, size_t n, struct fl_group *g, struct fl_waiter **nodes)
-{
-    int status = 0;
-
-    for (size_t i = 0; i < n && status == 0; i++) {
-        fl_add(&g->left, 1, relaxed); /* count: the registering one's 1 is still there */
-        status = fl_waiter_join(futures[i], &g->listener, &nodes[i]);
-        if (nodes[i] == NULL)
-            fl_group_tell(g, status == 0 ? futures[i] : NULL);
-    }
-    fl_group_tell(g, NULL);
-    return status;
-}
-
-static void leave_all(struct fl_waiter **nodes, size_t n, struct fl_group *g)
-{
-    for (size_t i = 0; i < n; i++) {
-        if (nodes[i] != NULL)
-            fl_waiter_leave(nodes[i], &g->listener);
-    }
-}
-
 static bool help_any_of(struct wait *wait, const struct fl_awaited *a, size_t *first)
 {
     if (wait->w == NULL)
@@ -383,9 +336,7 @@ static const filch_future *any_of(const struct fl_awaited *a)
     return i < a->n ? a->futures[i] : NULL;
 }
 
-/* only: the one future for whose end alone it waits, or NULL. */
-static int await(const struct fl_awaited *a, filch_deadline deadline, int64_t spin_ns,
-                 filch_future *only)
+int fl_await(const struct fl_awaited *a, filch_deadline deadline)
 {
     struct wait wait;
     size_t first = 0;
@@ -395,8 +346,8 @@ static int await(const struct fl_awaited *a, filch_deadline deadline, int64_t sp
     if (deadline > FILCH_NOW)
         fl_waiters_catch_up();
     wait = wait_begin(any_of(a), deadline);
-    if (spin_ns != 0)
-        wait.spin_ns = spin_ns;
+    if (a->spin_ns != 0)
+        wait.spin_ns = a->spin_ns;
     do {
         if (is_child(&wait))
             return FILCH_EFORKED;
@@ -406,7 +357,7 @@ static int await(const struct fl_awaited *a, filch_deadline deadline, int64_t sp
             continue;
         if (spin(&wait, a->is_over, a->what))
             continue;
-        if (only != NULL && closes_a_circle(&wait, only))
+        if (a->only != NULL && closes_a_circle(&wait, a->only))
             return FILCH_EDEADLK;
         if (may_sleep(&wait)) {
             int status = sleep_in(&wait, a->sleep, a->what);
@@ -419,177 +370,11 @@ static int await(const struct fl_awaited *a, filch_deadline deadline, int64_t sp
     return is_child(&wait) ? FILCH_EFORKED : 0;
 }
 
-int fl_await(const struct fl_awaited *a, filch_deadline deadline)
+int fl_await_objection(struct fl_worker *w, filch_future *f)
 {
-    return await(a, deadline, 0, NULL);
-}
+    int status = is_over(f) ? 0 : objection(w, f);
 
-/* How many are over, and whether that is enough. */
-static size_t survey(filch_future *const *futures, size_t n, const filch_wait_options *o,
-                     bool *enough)
-{
-    enum filch_return_when when = o->when;
-    size_t over = 0;
-    bool hit = false;
-
-    for (size_t i = 0; i < n; i++) {
-        uint32_t phase = fl_future_phase(futures[i]);
-
-        if (phase < FL_OVER)
-            continue;
-        over++;
-        hit = hit || when == FILCH_FIRST_COMPLETED ||
-              (when == FILCH_FIRST_EXCEPTION && phase == FL_FAILED) ||
-              (when == FILCH_FIRST_SUCCESS && phase == FL_FINISHED);
-    }
-    *enough = hit || over == n || (when == FILCH_AT_LEAST && over >= o->at_least);
-    return over;
-}
-
-/* Those that are over first, both parts in their order; aside has room for n. */
-static size_t partition(filch_future **futures, size_t n, filch_future **aside)
-{
-    size_t over = 0;
-    size_t pending = 0;
-
-    for (size_t i = 0; i < n; i++) {
-        if (is_over(futures[i]))
-            futures[over++] = futures[i];
-        else
-            aside[pending++] = futures[i];
-    }
-    memcpy(futures + over, aside, pending * sizeof aside[0]);
-    return over;
-}
-
-static size_t mark(filch_future *const *futures, size_t n, bool *done)
-{
-    size_t over = 0;
-
-    for (size_t i = 0; i < n; i++) {
-        done[i] = is_over(futures[i]);
-        over += done[i];
-    }
-    return over;
-}
-
-int fl_await_objection(filch_future *const *futures, size_t n)
-{
-    struct fl_worker *w = fl_worker_self();
-
-    for (size_t i = 0; i < n; i++) {
-        int status = is_over(futures[i]) ? 0 : objection(w, futures[i]);
-
-        if (status != 0)
-            return status;
-    }
-    for (size_t i = 0; i < n; i++)
-        fl_future_kick(futures[i]);
-    return 0;
-}
-
-/* A group that a thread waits for: left, whether the wait is over or the thread ends in what it runs
- * meanwhile. */
-struct joined {
-    struct fl_group *g;
-    struct fl_waiter **nodes;
-    size_t n;
-};
-
-static void leave_group(struct joined *j)
-{
-    leave_all(j->nodes, j->n, j->g);
-    fl_group_release(j->g);
-}
-
-/* room is for n pointers: first the nodes, then the futures that are put aside. */
-static ptrdiff_t wait_for(filch_future **futures, size_t n, const filch_wait_options *o,
-                          void **room)
-{
-    struct fl_waiter **nodes = (struct fl_waiter **)room;
-    struct fl_group *g;
-    bool enough;
-    int status;
-
-    survey(futures, n, o, &enough);
-    if (!enough) {
-        status = fl_await_objection(futures, n);
-        if (status != 0)
-            return status;
-        g = fl_group_create(o->when);
-        if (g == NULL)
-            return FILCH_ENOMEM;
-        fl_init(&g->missing, o->at_least);
-        memset(room, 0, n * sizeof room[0]);
-
-        struct joined joined fl_cleanup(leave_group) = {g, nodes, n};
-        status = join_all(futures, n, g, nodes);
-        if (status == 0) {
-            struct fl_awaited awaited = {has_fired, sleep_on_group, g, futures, n, NULL};
-
-            status = await(&awaited, o->deadline, o->spin_ns, n == 1 ? futures[0] : NULL);
-        }
-        if (status != 0 && status != FILCH_ETIMEDOUT)
-            return status;
-    }
-    if (o->done != NULL)
-        return (ptrdiff_t)mark(futures, n, o->done);
-    return (ptrdiff_t)partition(futures, n, (filch_future **)room);
-}
-
-static void free_room(void ***room)
-{
-    fl_free(*room);
-}
-
-/* Options are complete. */
-static ptrdiff_t wait_with(filch_future **futures, size_t n, const filch_wait_options *o)
-{
-    enum {
-        FEW = 32
-    };
-    void *few[FEW];
-    void **room fl_cleanup(free_room) = NULL;
-
-    if ((futures == NULL && n != 0) || n > PTRDIFF_MAX / sizeof(void *))
-        return FILCH_EINVAL;
-    for (size_t i = 0; i < n; i++) {
-        if (futures[i] == NULL)
-            return FILCH_EINVAL;
-    }
-    if (n == 0)
-        return 0;
-    if (n > FEW) {
-        room = fl_malloc(n * sizeof room[0]);
-        if (room == NULL)
-            return FILCH_ENOMEM;
-    }
-    return wait_for(futures, n, o, room != NULL ? room : few);
-}
-
-ptrdiff_t filch_wait(filch_future **futures, size_t n, enum filch_return_when when,
-                     filch_deadline deadline)
-{
-    filch_wait_options o = {.size = sizeof o, .when = when, .deadline = deadline};
-
-    if ((unsigned)when > FILCH_FIRST_SUCCESS)
-        return FILCH_EINVAL;
-    return wait_with(futures, n, &o);
-}
-
-ptrdiff_t filch_wait_with(filch_future **futures, size_t n, const filch_wait_options *options)
-{
-    filch_wait_options o = {.size = sizeof o};
-    int status = 0;
-
-    if (options != NULL)
-        status = fl_options_complete(&o, sizeof o, options, options->size);
-    if (status != 0)
-        return status;
-    if ((unsigned)o.when > FILCH_AT_LEAST || o.at_least > n ||
-        (o.at_least != 0 && o.when != FILCH_AT_LEAST))
-        return FILCH_EINVAL;
-    if (o.deadline == 0)
-        o.deadline = FILCH_FOREVER;
-    return wait_with(futures, n, &o);
+    if (status == 0)
+        fl_future_kick(f);
+    return status;
 }

@@ -18,16 +18,19 @@ struct fl_awaited {
     size_t n;
     /* ... or what it may do otherwise; false: nothing. NULL: there is nothing else. */
     bool (*help)(struct fl_worker *w, void *what);
+    int64_t spin_ns;    /* how long to watch before it sleeps; 0: as long as a wake costs */
+    filch_future *only; /* the one future for whose end alone it waits; NULL: there are others */
 };
 
 /* For help: runs something that brings f nearer to its end. The caller holds a reference to f. */
 bool fl_help_with_future(struct fl_worker *w, filch_future *f);
 
-/* 0, FILCH_ETIMEDOUT, FILCH_EFORKED: the caller helped, and this is the child. */
+/* 0, FILCH_ETIMEDOUT, FILCH_EFORKED: the caller helped, and this is the child; FILCH_EDEADLK: the end of
+ * only would never come. */
 int fl_await(const struct fl_awaited *a, filch_deadline deadline);
 
-/* Before a wait for any of them. What forbids waiting for one that is not over: FILCH_EDEADLK,
- * FILCH_EFORKED; 0: nothing, and what was queued without waking anybody is looked for. */
-int fl_await_objection(filch_future *const *futures, size_t n);
+/* Before a wait for f, by worker w, or NULL. What forbids it, if it is not over: FILCH_EDEADLK,
+ * FILCH_EFORKED; 0: nothing, and if it was queued without waking anybody, somebody looks. */
+int fl_await_objection(struct fl_worker *w, filch_future *f);
 
 #endif /* FL_FUTURE_WAIT_H */

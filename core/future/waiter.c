@@ -29,7 +29,7 @@
  *         V4  move in target   CAS release -> V5 V8      a listener before it is told
  *         V5  tell    target   swap acquire <- V4
  *         V6  told    floor    release -> wait.c's J1    the state before it: no floor any more
- *         V7  fire    fired    swap release -> wait.c's J2
+ *         V7  fire    fired    swap release -> wait_many.c's J2
  *         V8  free    target   acquire <- V4         a listener before its reference is given back
  *         V9  drop    refs     sub acq_rel -> V9
  *         V10 count   left     sub acq_rel -> V10        what each told before the last one fires

@@ -224,14 +224,16 @@ static bool help(struct fl_worker *w, void *queue)
 /* Waits for the next to come into the queue. */
 static int await_any(filch_map_iter *it)
 {
-    struct fl_awaited awaited = {fl_queue_has_some, fl_queue_sleep_on, &it->queue, NULL, 0, help};
+    struct fl_awaited awaited = {
+        .is_over = fl_queue_has_some, .sleep = fl_queue_sleep_on, .what = &it->queue, .help = help};
+    struct fl_worker *w = fl_self()->worker;
 
     if (fl_queue_has(&it->queue))
         return 0;
     if (fl_process() != it->process)
         return FILCH_EFORKED;
-    for (struct chunk *c = it->oldest; c != NULL && fl_self()->worker != NULL; c = c->next) {
-        int status = fl_await_objection(&c->f, 1);
+    for (struct chunk *c = it->oldest; c != NULL && w != NULL; c = c->next) {
+        int status = fl_await_objection(w, c->f);
 
         if (status != 0)
             return status;

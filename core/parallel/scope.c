@@ -293,7 +293,7 @@ static void free_scope(filch_scope *s)
  * to be over first. */
 static void end_join(struct join *join)
 {
-    struct fl_awaited awaited = {is_over, sleep_on_scope, join->s, NULL, 0, NULL};
+    struct fl_awaited awaited = {.is_over = is_over, .sleep = sleep_on_scope, .what = join->s};
 
     if (!join->has_returned && fl_await(&awaited, FILCH_FOREVER) == 0)
         free_scope(join->s);
@@ -309,7 +309,8 @@ int filch_scope_join(filch_scope *s)
     if (fl_process() != s->process)
         return FILCH_EFORKED;
     leave(s);
-    awaited = (struct fl_awaited){is_over, sleep_on_scope, s, NULL, 0, help};
+    awaited =
+        (struct fl_awaited){.is_over = is_over, .sleep = sleep_on_scope, .what = s, .help = help};
 
     struct join join fl_cleanup(end_join) = {s, false};
     status = fl_await(&awaited, FILCH_FOREVER);
