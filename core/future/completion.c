@@ -118,7 +118,7 @@ int filch_as_completed(filch_completion **out, filch_future *const *futures, siz
     for (size_t i = 0; i < n; i++) {
         status = fl_await_objection(w, futures[i]);
         if (status != 0)
-            return status;
+            return fl_await_refused(w, futures[i], status);
     }
     it = completion_alloc(n);
     if (it == NULL)

@@ -85,9 +85,19 @@ static void leave(struct fl_worker *w)
     fl_pool_unpin(p);
 }
 
+/* f stays meanwhile, and so does all that goes with it to the hook: functions and names are not freed. */
+static void note(struct fl_circle *circle, const filch_future *f)
+{
+    const struct fl_extra *extra = fl_extra_of(f);
+
+    if (circle->n < sizeof circle->tasks / sizeof circle->tasks[0])
+        circle->tasks[circle->n] = (filch_deadlock_task){extra != NULL ? extra->name : NULL, f->fn};
+    circle->n++;
+}
+
 /* Whether what f needs leads to w itself. Brent's way to see a circle: every now and then the place is
  * noted, twice as late each time. */
-static bool leads_back(const struct fl_worker *w, const filch_future *f)
+static bool leads_back(const struct fl_worker *w, const filch_future *f, struct fl_circle *circle)
 {
     struct fl_worker *at = NULL;
     const struct fl_worker *noted = NULL;
@@ -98,6 +108,7 @@ static bool leads_back(const struct fl_worker *w, const filch_future *f)
         struct fl_worker *next = runner_of(f);
         uint64_t turn = next != NULL && next != w ? wait_above(next, f) : 0;
 
+        note(circle, f);
         if (next == noted)
             turn = 0; /* C2 */
         if (turn != 0)
@@ -126,9 +137,29 @@ void fl_deadlock_announce(struct fl_worker *w, filch_future *f)
     fl_store_look(&w->waits, own_waits(w) + 1); /* D1 */
 }
 
-bool fl_deadlock_is_closed(struct fl_worker *w)
+bool fl_deadlock_is_closed(struct fl_worker *w, struct fl_circle *circle)
 {
-    return leads_back(w, w->awaited);
+    circle->n = 0;
+    return leads_back(w, w->awaited, circle);
+}
+
+void fl_deadlock_report(struct fl_worker *w, const struct fl_circle *circle)
+{
+    enum {
+        ROOM = sizeof circle->tasks / sizeof circle->tasks[0]
+    };
+    filch_deadlock info = {circle->tasks, circle->n, circle->n < ROOM ? circle->n : ROOM};
+
+    if (w->pool->on_deadlock != NULL)
+        w->pool->on_deadlock(&info, w->pool->hook_arg);
+}
+
+void fl_deadlock_report_one(struct fl_worker *w, const filch_future *f)
+{
+    struct fl_circle circle = {.n = 0};
+
+    note(&circle, f);
+    fl_deadlock_report(w, &circle);
 }
 
 void fl_deadlock_withdraw(struct fl_worker *w)

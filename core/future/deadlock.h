@@ -13,7 +13,17 @@ struct fl_worker;
 void fl_deadlock_announce(struct fl_worker *w, filch_future *f);
 void fl_deadlock_withdraw(struct fl_worker *w);
 
-/* After the announcement: whether that has closed a circle. */
-bool fl_deadlock_is_closed(struct fl_worker *w);
+/* The futures of a circle, as far as there is room. */
+struct fl_circle {
+    size_t n;
+    filch_deadlock_task tasks[32];
+};
+
+/* After the announcement: whether that has closed a circle, and then which. */
+bool fl_deadlock_is_closed(struct fl_worker *w, struct fl_circle *circle);
+
+/* Tells the hook of w's pool, if it has one; or of the circle of f alone. */
+void fl_deadlock_report(struct fl_worker *w, const struct fl_circle *circle);
+void fl_deadlock_report_one(struct fl_worker *w, const filch_future *f);
 
 #endif /* FL_FUTURE_DEADLOCK_H */

@@ -247,13 +247,16 @@ static void withdraw(struct wait *wait)
 /* Nothing but the end of f would wake the caller. True: and that would never come. */
 static bool closes_a_circle(struct wait *wait, filch_future *f)
 {
+    struct fl_circle circle;
+
     if (wait->w == NULL || wait->deadline != FILCH_FOREVER)
         return false;
     fl_deadlock_announce(wait->w, f);
     wait->is_announced = true;
-    if (wait->is_stubborn || !fl_deadlock_is_closed(wait->w))
+    if (wait->is_stubborn || !fl_deadlock_is_closed(wait->w, &circle))
         return false;
     withdraw(wait);
+    fl_deadlock_report(wait->w, &circle);
     return true;
 }
 
@@ -279,7 +282,7 @@ static int await_one(filch_future *f, filch_deadline deadline, bool is_stubborn)
     wait.is_stubborn = is_stubborn;
     status = objection(wait.w, f);
     if (status != 0)
-        return status;
+        return fl_await_refused(wait.w, f, status);
     fl_future_kick(f);
     while (!is_over(f)) {
         if (is_child(&wait))
@@ -368,6 +371,13 @@ int fl_await(const struct fl_awaited *a, filch_deadline deadline)
         withdraw(&wait);
     } while (!a->is_over(a->what));
     return is_child(&wait) ? FILCH_EFORKED : 0;
+}
+
+int fl_await_refused(struct fl_worker *w, const filch_future *f, int status)
+{
+    if (status == FILCH_EDEADLK)
+        fl_deadlock_report_one(w, f);
+    return status;
 }
 
 int fl_await_objection(struct fl_worker *w, filch_future *f)

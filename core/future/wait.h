@@ -33,4 +33,7 @@ int fl_await(const struct fl_awaited *a, filch_deadline deadline);
  * FILCH_EFORKED; 0: nothing, and if it was queued without waking anybody, somebody looks. */
 int fl_await_objection(struct fl_worker *w, filch_future *f);
 
+/* The wait is not begun because of that: tells whoever wants to know. Returns status. */
+int fl_await_refused(struct fl_worker *w, const filch_future *f, int status);
+
 #endif /* FL_FUTURE_WAIT_H */

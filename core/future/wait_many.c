@@ -65,21 +65,26 @@ static void leave_all(struct fl_waiter **nodes, size_t n, struct fl_group *g)
     }
 }
 
-/* Before a wait. Are enough of them over? If not, *status is what forbids the wait, or 0. */
-static bool are_enough(filch_future *const *futures, size_t n, const filch_wait_options *o,
-                       int *status)
+/* What forbids a wait, and for which of them; or 0. */
+struct objection {
+    int status;
+    const filch_future *to;
+};
+
+/* Before a wait by worker w, or NULL. Are enough of them over? If not, something may forbid it. */
+static bool are_enough(struct fl_worker *w, filch_future *const *futures, size_t n,
+                       const filch_wait_options *o, struct objection *objection)
 {
-    struct fl_worker *w = fl_worker_self();
     size_t over = 0;
     bool hit = false;
 
-    *status = 0;
+    *objection = (struct objection){0, NULL};
     for (size_t i = 0; i < n; i++) {
         uint32_t phase = fl_future_phase(futures[i]);
 
         if (phase < FL_OVER) {
-            if (*status == 0)
-                *status = fl_await_objection(w, futures[i]);
+            if (objection->status == 0)
+                *objection = (struct objection){fl_await_objection(w, futures[i]), futures[i]};
             continue;
         }
         over++;
@@ -137,11 +142,13 @@ static ptrdiff_t wait_for(filch_future **futures, size_t n, const filch_wait_opt
 {
     struct fl_waiter **nodes = (struct fl_waiter **)room;
     struct fl_group *g;
+    struct fl_worker *w = fl_worker_self();
+    struct objection objection;
     int status;
 
-    if (!are_enough(futures, n, o, &status)) {
-        if (status != 0)
-            return status;
+    if (!are_enough(w, futures, n, o, &objection)) {
+        if (objection.status != 0)
+            return fl_await_refused(w, objection.to, objection.status);
         g = fl_group_create(o->when);
         if (g == NULL)
             return FILCH_ENOMEM;

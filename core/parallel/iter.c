@@ -236,7 +236,7 @@ static int await_any(filch_map_iter *it)
         int status = fl_await_objection(w, c->f);
 
         if (status != 0)
-            return status;
+            return fl_await_refused(w, c->f, status);
     }
     return fl_await(&awaited, it->options.deadline);
 }

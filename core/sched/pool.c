@@ -220,6 +220,7 @@ int fl_pool_create(struct fl_pool **out, const filch_options *o, const struct fl
     p->on_thread_start = o->on_thread_start;
     p->on_thread_stop = o->on_thread_stop;
     p->on_unobserved = o->on_unobserved;
+    p->on_deadlock = o->on_deadlock;
     p->hook_arg = o->hook_arg;
     fl_init(&p->blocks_out, BIAS);
 

@@ -133,6 +133,7 @@ struct fl_pool {
     int (*on_thread_start)(void *);
     void (*on_thread_stop)(void *);
     void (*on_unobserved)(const filch_unobserved *info, void *hook_arg);
+    void (*on_deadlock)(const filch_deadlock *info, void *hook_arg);
     void *hook_arg;
     void (*drop_handle)(void *handle); /* what the pool frees with itself */
     void *handle;

@@ -22,6 +22,7 @@ extern "C" {
 
 typedef struct filch_executor filch_executor;
 struct filch_unobserved;
+struct filch_deadlock;
 
 enum filch_limit {
     FILCH_MAX_WORKERS = 512, /* more is FILCH_EINVAL */
@@ -72,6 +73,8 @@ typedef struct filch_options {
     /* For a failure that nobody has read (filch_unobserved, future.h). hook_arg has to live until the last
      * of the executor's futures is released. A rival ignores it. */
     void (*on_unobserved)(const struct filch_unobserved *info, void *hook_arg);
+    /* For a wait of one of its tasks that would never end (filch_deadlock, future.h). A rival ignores it. */
+    void (*on_deadlock)(const struct filch_deadlock *info, void *hook_arg);
 } filch_options;
 
 /* Makes an executor and starts its workers, or the first min_workers of them. Of the others one is

@@ -54,6 +54,23 @@ typedef struct filch_unobserved {
     filch_error error;
 } filch_unobserved;
 
+/* A circle of tasks that wait for each other, or a task that waits for itself: what on_deadlock of an executor
+ * is told by each wait that returns FILCH_EDEADLK, in the task and on the worker that called it and before it
+ * returns. Each task, or one that runs on top of it on the same thread, waits for the next one; the last
+ * waits for the first, and it is the one that is told.
+ * Nothing is locked, and the hook may call anything; what it waits for is waited for on top of that task.
+ * All of info is good while it runs. */
+typedef struct filch_deadlock_task {
+    const char *name;                    /* of its options, or NULL */
+    int (*fn)(void *arg, void **result); /* the task's function */
+} filch_deadlock_task;
+
+typedef struct filch_deadlock {
+    const filch_deadlock_task *tasks;
+    size_t n;     /* tasks in the circle */
+    size_t known; /* so many of them are in tasks, from the first on: all, if they are few */
+} filch_deadlock;
+
 /* Takes a further reference. Returns f; NULL gives NULL. */
 FILCH_API filch_future *filch_future_retain(filch_future *f);
 

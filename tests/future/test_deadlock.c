@@ -5,7 +5,9 @@
 #include "sched/work.h"
 
 enum {
-    MOST = 6
+    MOST = 6,
+    KNOWN = 32, /* tasks of a circle that a hook is told, at most */
+    LONG = KNOWN + 8
 };
 
 /* Each task waits for the next one, when all of them run. */
@@ -261,5 +263,138 @@ TEST(a_wait_for_several_is_part_of_no_circle_and_lasts_until_its_deadline)
     r.ex[0] = r.ex[1] = ex;
     run_ring(&r);
     assert_int_equal(count_of(&r.told), 0);
+    filch_executor_destroy(ex);
+}
+
+/* ---- Who is in it ---- */
+
+static const char *const names[] = {"zero", "one", "two", "three", "four", "five"};
+
+struct named {
+    filch_future *f[LONG];
+    unsigned n;
+    struct gate gate;
+    counter told, reported;
+};
+
+struct member {
+    struct named *of;
+    unsigned i;
+};
+
+static int wait_for_the_next(void *arg, void **result)
+{
+    struct member *m = arg;
+    struct named *of = m->of;
+    int status;
+
+    (void)result;
+    gate_pass(&of->gate);
+    status = filch_future_result(of->f[(m->i + 1) % of->n], FILCH_FOREVER, NULL);
+    test_check(status == 0 || status == FILCH_EDEADLK);
+    if (status == FILCH_EDEADLK)
+        count_one(&of->told);
+    return 0;
+}
+
+/* The first may be any of them; each is followed by the one that it waits for. */
+static void see_circle(const filch_deadlock *info, void *arg)
+{
+    struct named *of = arg;
+
+    test_check(info->n == of->n);
+    test_check(info->known == (of->n < KNOWN ? of->n : KNOWN));
+    for (size_t k = 0; k < info->known; k++) {
+        const char *next = info->tasks[(k + 1) % info->n].name;
+
+        test_check(info->tasks[k].fn == wait_for_the_next);
+        for (unsigned i = 0; k + 1 < info->known && of->n <= MOST && i < of->n; i++)
+            test_check(info->tasks[k].name != names[i] || next == names[(i + 1) % of->n]);
+    }
+    count_one(&of->reported);
+}
+
+static void run_named(unsigned n)
+{
+    struct named of = {.n = n};
+    struct member m[LONG];
+    filch_executor *ex =
+        pool_with((filch_options){.workers = n, .on_deadlock = see_circle, .hook_arg = &of});
+
+    for (unsigned i = 0; i < n; i++) {
+        filch_task_options o = {.size = sizeof o, .name = n <= MOST ? names[i] : NULL};
+
+        m[i] = (struct member){&of, i};
+        assert_int_equal(filch_submit_with(ex, &o, wait_for_the_next, &m[i], &of.f[i]), 0);
+    }
+    gate_await(&of.gate, n);
+    gate_open(&of.gate);
+    for (unsigned i = 0; i < n; i++)
+        assert_int_equal(outcome(of.f[i]), 0);
+    assert_in_range(count_of(&of.told), 1, n);
+    assert_int_equal(count_of(&of.reported), count_of(&of.told));
+    for (unsigned i = 0; i < n; i++)
+        filch_future_release(of.f[i]);
+    filch_executor_destroy(ex);
+}
+
+TEST(w5_a_hook_is_told_who_is_in_a_circle_in_the_order_of_the_waits)
+{
+    for (unsigned n = 2; n <= MOST; n++)
+        run_named(n);
+}
+
+TEST(w5_of_a_long_circle_a_hook_is_told_the_first_and_how_many_there_are)
+{
+    run_named(LONG);
+}
+
+struct selfish {
+    filch_future *f;
+    filch_future *over;
+    struct gate known;
+    counter reported;
+};
+
+static void see_one(const filch_deadlock *info, void *arg)
+{
+    struct selfish *s = arg;
+
+    test_check(info->n == 1 && info->known == 1 && info->tasks[0].name == names[1]);
+    count_one(&s->reported);
+}
+
+static int wait_for_myself(void *arg, void **result)
+{
+    struct selfish *s = arg;
+    filch_future *both[2];
+    filch_completion *it;
+
+    gate_pass(&s->known);
+    both[0] = s->f;
+    both[1] = s->over;
+    test_check(filch_future_result(s->f, FILCH_FOREVER, result) == FILCH_EDEADLK);
+    test_check(filch_wait(both, 2, FILCH_ALL_COMPLETED, FILCH_FOREVER) == FILCH_EDEADLK);
+    test_check(filch_as_completed(&it, both, 2, FILCH_FOREVER) == FILCH_EDEADLK);
+    test_check(count_of(&s->reported) == 3);
+    test_check(filch_wait(both, 2, FILCH_FIRST_COMPLETED, FILCH_FOREVER) == 1);
+    test_check(filch_future_result(s->over, FILCH_FOREVER, result) == 0);
+    test_check(count_of(&s->reported) == 3); /* nothing was wrong with these */
+    return 0;
+}
+
+TEST(w5_a_hook_is_told_of_a_task_that_waits_for_itself)
+{
+    struct selfish s = {.reported = 0};
+    filch_executor *ex =
+        pool_with((filch_options){.workers = 1, .on_deadlock = see_one, .hook_arg = &s});
+    filch_task_options o = {.size = sizeof o, .name = names[1]};
+
+    assert_int_equal(filch_promise_create(&s.over), 0);
+    assert_int_equal(filch_promise_set_result(s.over, NULL), 0);
+    assert_int_equal(filch_submit_with(ex, &o, wait_for_myself, &s, &s.f), 0);
+    gate_open(&s.known);
+    assert_int_equal(finish(s.f), 0);
+    filch_future_release(s.over);
     filch_executor_destroy(ex);
 }

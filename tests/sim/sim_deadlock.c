@@ -15,12 +15,31 @@ enum {
 static filch_future *own[PLAYERS]; /* what each player runs */
 static fl_atomic(int) told;
 
-/* A record of a task of this pool's, as filch_task is one. */
-static filch_future *record(void)
+static int of_0(void *arg, void **result)
 {
+    (void)arg, (void)result;
+    return 0;
+}
+
+static int of_1(void *arg, void **result)
+{
+    (void)arg, (void)result;
+    return 1;
+}
+
+static int of_2(void *arg, void **result)
+{
+    (void)arg, (void)result;
+    return 2;
+}
+
+/* A record of a task of this pool's, as filch_task is one. */
+static filch_future *record(unsigned i)
+{
+    static filch_task_fn *const fn[PLAYERS] = {of_0, of_1, of_2};
     filch_future *f = sim_alloc(sizeof *f, 8);
 
-    fl_future_init(f, NULL, &pool->home, FL_KIND_OWN, NULL, NULL, 1);
+    fl_future_init(f, NULL, &pool->home, FL_KIND_OWN, fn[i], NULL, 1);
     return f;
 }
 
@@ -31,7 +50,7 @@ static void begin(unsigned players)
     fl_init(&told, 0);
     sim_solo_begin();
     for (unsigned i = 0; i < players; i++)
-        own[i] = record();
+        own[i] = record(i);
     sim_solo_end();
 }
 
@@ -63,12 +82,17 @@ static bool is_over(const filch_future *f)
 /* As wait.c does. */
 static void waits_for(struct fl_worker *w, filch_future *f)
 {
+    struct fl_circle found;
+
     if (is_over(f))
         return;
     fl_deadlock_announce(w, f);
-    if (fl_deadlock_is_closed(w))
+    if (fl_deadlock_is_closed(w, &found)) {
         fl_add(&told, 1, relaxed);
-    else
+        sim_check(found.n >= 1 && found.n <= PLAYERS);
+        sim_check(found.tasks[0].fn == f->fn); /* and so on, to what it runs itself */
+        sim_check(found.tasks[found.n - 1].fn == own[w->index]->fn);
+    } else
         SIM_AWAIT(is_over(f));
     fl_deadlock_withdraw(w);
 }
@@ -217,7 +241,7 @@ SCENARIO(who_has_waited_for_another_before_closes_no_circle)
 
     begin(3);
     sim_solo_begin();
-    fourth = record();
+    fourth = record(0);
     for (unsigned i = 0; i < 3; i++)
         begins(fl_worker_at(pool, i), own[i]);
     sim_check(fl_future_claim(fourth)); /* by nobody who waits */
@@ -330,6 +354,7 @@ static void waits_for_its_neighbour(void *i)
 
 SCENARIO(who_waits_for_a_circle_without_being_in_it_is_not_told)
 {
+    struct fl_circle found;
     struct fl_worker *w;
 
     begin(3);
@@ -341,7 +366,7 @@ SCENARIO(who_waits_for_a_circle_without_being_in_it_is_not_told)
     sim_spawn(waits_for_its_neighbour, (void *)2);
     w = act_as_worker(0);
     fl_deadlock_announce(w, own[1]);
-    sim_check(!fl_deadlock_is_closed(w));
+    sim_check(!fl_deadlock_is_closed(w, &found));
     SIM_AWAIT(is_over(own[1]));
     fl_deadlock_withdraw(w);
     act_as_nobody();
