@@ -244,8 +244,9 @@ static void withdraw(struct wait *wait)
     wait->is_announced = false;
 }
 
-/* Nothing but the end of f would wake the caller. True: and that would never come. */
-static bool closes_a_circle(struct wait *wait, filch_future *f)
+/* Nothing but the end of f would wake the caller. True: and that would never come. Apart, for waits nest,
+ * and a circle takes room. */
+static fl_apart bool closes_a_circle(struct wait *wait, filch_future *f)
 {
     struct fl_circle circle;
 
