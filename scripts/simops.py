@@ -346,12 +346,19 @@ def find_scenarios(build, jobs, by_file, resume):
 
 
 def by_fitness(file, scenarios):
-    """Those whose program bears the name of the file or its folder first, the short ones first."""
+    """The short ones first, and in turns: four of a program that bears the name of the file, two of one that
+    bears its folder's, one of each other."""
     path = pathlib.PurePath(file)
+    turns = collections.Counter()
 
-    def key(scenario):
+    def near(scenario):
         names = (path.stem, path.parent.name)
-        near = next((i for i, name in enumerate(names) if name in scenario.program), 2)
-        return near, scenario.seconds
+        return next((i for i, name in enumerate(names) if name in scenario.program), 2)
 
-    return sorted(scenarios, key=key)
+    def turn(scenario):
+        turns[scenario.program] += 1
+        return (turns[scenario.program] - 1) // (4, 2, 1)[near(scenario)]
+
+    short_first = sorted(scenarios, key=lambda scenario: (near(scenario), scenario.seconds))
+    in_turns = [(turn(scenario), i, scenario) for i, scenario in enumerate(short_first)]
+    return [scenario for _, _, scenario in sorted(in_turns, key=lambda one: one[:2])]
