@@ -374,6 +374,17 @@ SCENARIO(whoever_learns_of_a_cancel_sees_what_came_before_it, .ghost = watch)
     sim_join_all();
 }
 
+SCENARIO(whoever_sees_that_it_is_done_sees_what_came_before_it, .ghost = watch)
+{
+    begin(FL_KIND_TASK, 2);
+    handed_over = 0;
+    sim_spawn(hands_over_and_cancels, NULL);
+    SIM_AWAIT(filch_future_done(f));
+    sim_check(handed_over == VALUE);
+    let_go();
+    sim_join_all();
+}
+
 /* ---- threads that stop for ever ---- */
 
 /* If whoever decides stops half-way, a wait ends by its deadline and nothing else is held up. */
