@@ -14,7 +14,10 @@
  * word that other stores have published must not lose the chain they began. ThreadSanitizer does not
  * see fences, so there, and where FL_LOOK_SEQ_CST asks for it, they are seq_cst accesses. Both forms
  * are model-checked. Nothing else uses a fence. A read-modify-write that is followed by a look is
- * seq_cst itself. */
+ * seq_cst itself.
+ *
+ * A fence also shows what was stored before the word in question; an access does not, to whoever has
+ * not seen that word. Where that is needed and there are no fences (FL_HAS_FENCES), look at it first. */
 #ifndef FL_BASE_ATOMIC_H
 #define FL_BASE_ATOMIC_H
 
@@ -48,7 +51,9 @@
 #if FL_TSAN || defined(FL_LOOK_SEQ_CST)
 #    define fl_store_look(p, v) atomic_store_explicit((p), (v), memory_order_seq_cst)
 #    define fl_load_look(p)     atomic_load_explicit((p), memory_order_seq_cst)
+#    define FL_HAS_FENCES       0
 #else
+#    define FL_HAS_FENCES 1
 #    define fl_store_look(p, v)                                                                    \
         do {                                                                                       \
             atomic_store_explicit((p), (v), memory_order_release);                                 \

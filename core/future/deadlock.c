@@ -30,8 +30,9 @@
  *         D2  follow    waits   look <- D1
  *         D3  follow    state   look <- future.c's F3
  *         D4  follow    runner  look <- run.c's R1
+ *         D5  follow    top_slot  look <- spare.c's E2
  * Why one is found: of the announcements in a circle one is last in the order of D1's fences; what
- * the others have stored before theirs, its walk sees. */
+ * the others have stored before theirs, its walk sees. Where there are no fences it looks at theirs first. */
 #include "future/deadlock.h"
 
 #include "base/compiler.h"
@@ -43,16 +44,34 @@ static bool is_running(const filch_future *f)
     return (fl_look(&f->state) & FL_PHASE) == FL_RUNNING; /* D3 */
 }
 
+/* Without fences, who has announced has shown what its stack runs to whoever has seen the announcement. */
+static void look_at_announcements(struct fl_pool *p)
+{
+    uint32_t n = fl_look(&p->top_slot); /* D5 */
+
+    for (uint32_t i = 0; i < n; i++) {
+        struct fl_worker *w = fl_worker_at(p, i);
+
+        if (w != NULL)
+            (void)fl_look(&w->waits); /* D2 */
+    }
+}
+
 /* NULL: no worker runs it, as far as can be told. */
 static struct fl_worker *runner_of(const filch_future *f)
 {
+    struct fl_pool *p;
     uint16_t runner;
 
-    if (f->home == NULL || f->home->ops != &fl_pool_home_ops || !is_running(f))
+    if (f->home == NULL || f->home->ops != &fl_pool_home_ops)
+        return NULL;
+    p = fl_container_of(f->home, struct fl_pool, home);
+    if (!FL_HAS_FENCES)
+        look_at_announcements(p);
+    if (!is_running(f))
         return NULL;
     runner = fl_look(&f->runner); /* D4 */
-    return runner != 0 ? fl_worker_at(fl_container_of(f->home, struct fl_pool, home), runner - 1U)
-                       : NULL;
+    return runner != 0 ? fl_worker_at(p, runner - 1U) : NULL;
 }
 
 /* Which wait of w's it is below which f runs; 0: none. A periodic one may run elsewhere by now. */

@@ -45,7 +45,7 @@
  * Orders  P1  fill    worker[i]  CAS acq_rel -> P2        a worker before it is found
  *         P2  find    worker[i]  acquire <- P1
  *         E1  start   life       CAS acq_rel <- E8 E11
- *         E2  grow    top_slot   CAS seq_cst -> E3 steal.c's T2   before the slot's first push
+ *         E2  grow    top_slot   CAS seq_cst -> E3 steal.c's T2 deadlock.c's D5 before the slot's first push
  *         E3  scan    top_slot   look <- E2
  *         E4  sleep   life       look -> E5 E9            then mode is looked at
  *         E5  wake    life       CAS seq_cst <- E4 -> E7
