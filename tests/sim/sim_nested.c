@@ -219,6 +219,38 @@ SCENARIO(a_spare_that_goes_dormant_with_tasks_on_its_deque_tells_somebody, .ghos
     free_pool_by_hand();
 }
 
+static void a_spare_that_has_queued_silently(void *i)
+{
+    struct fl_worker *w = act_as_worker((unsigned)(uintptr_t)i);
+    struct fl_task *task = &items[0].task;
+    struct fl_push at;
+
+    sim_check(fl_push_begin(&at, pool, 1) == 0);
+    fl_push_end_nowake(&at, &task, 1);
+    fl_spare_retire(w);
+    act_as_nobody();
+}
+
+/* The worker may have looked at its deque before, and sleep. */
+SCENARIO(a_spare_that_goes_dormant_tells_of_what_it_has_queued_silently, .ghost = watch_pool)
+{
+    struct fl_worker *w;
+    struct fl_task *task;
+
+    make_pool_by_hand(1, 1);
+    make_spare(1);
+    sim_spawn(a_spare_that_has_queued_silently, (void *)1);
+    w = act_as_worker(0);
+    task = fl_idle(w);
+    sim_check(task != NULL);
+    fl_worker_run(w, task);
+    act_as_nobody();
+    let_end();
+    sim_join_all();
+    sim_check(items[0].runs == 1);
+    free_pool_by_hand();
+}
+
 static void a_wait(void *i)
 {
     act_as_worker((unsigned)(uintptr_t)i);

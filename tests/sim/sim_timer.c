@@ -405,6 +405,32 @@ SCENARIO(a_periodic_task_that_is_cancelled_as_it_goes_back_is_in_no_wheel)
     free_pool_by_hand();
 }
 
+static int handed_over; /* plain */
+
+static void hand_over_and_cancel(void *f)
+{
+    handed_over = 7;
+    cancel(f);
+}
+
+SCENARIO(whoever_learns_that_a_periodic_task_is_cancelled_sees_what_came_before_it)
+{
+    filch_future *f;
+
+    start();
+    reset();
+    handed_over = 0;
+    sim_check(fl_pool_submit_every(pool, 1, LATE, work, NULL, &f) == 0);
+    sim_spawn(hand_over_and_cancel, filch_future_retain(f));
+    run_until_over(f);
+    sim_check(handed_over == 7);
+    sim_join_all();
+    filch_future_release(f);
+    end_keeper();
+    drain_by_hand();
+    free_pool_by_hand();
+}
+
 static filch_future *mine;
 
 static int cancel_mine(void *arg, void **result)
@@ -698,6 +724,26 @@ SCENARIO(a_future_is_in_time_or_its_time_is_up)
     sim_check(status != 0 || result == &plain);
     filch_future_release(out);
     sim_join_all();
+    finish();
+}
+
+/* The node that the first one has left is taken for the second, and may be told before that knows of it. */
+SCENARIO(a_deadline_may_take_over_a_node_as_its_future_is_told)
+{
+    filch_future *first;
+    filch_future *out;
+
+    start_promise();
+    filch_future_retain(promise);
+    first = timeout_of(promise, late, 0);
+    sim_check(filch_future_cancel(first));
+    filch_future_release(first);
+    sim_spawn(complete_promise, NULL);
+    out = timeout_of(promise, late, 0);
+    sim_check(filch_future_result(out, FILCH_FOREVER, NULL) == 0);
+    filch_future_release(out);
+    sim_join_all();
+    filch_future_release(promise);
     finish();
 }
 
