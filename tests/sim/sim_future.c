@@ -385,6 +385,21 @@ SCENARIO(whoever_sees_that_it_is_done_sees_what_came_before_it, .ghost = watch)
     sim_join_all();
 }
 
+/* Of a periodic one whoever runs it makes the end, after the run. */
+SCENARIO(whoever_learns_that_a_run_was_the_last_sees_what_came_before_the_cancel)
+{
+    begin(FL_KIND_PERIODIC, 2);
+    handed_over = 0;
+    sim_check(fl_future_claim(f));
+    sim_spawn(hands_over_and_cancels, NULL);
+    SIM_AWAIT((fl_load(&f->state, relaxed) & FL_STOP) != 0);
+    sim_check(!fl_future_rest(f));
+    fl_future_end_runs(f, 0, NULL);
+    sim_check(filch_future_cancelled(f) && handed_over == VALUE);
+    let_go();
+    sim_join_all();
+}
+
 /* ---- threads that stop for ever ---- */
 
 /* If whoever decides stops half-way, a wait ends by its deadline and nothing else is held up. */

@@ -405,32 +405,6 @@ SCENARIO(a_periodic_task_that_is_cancelled_as_it_goes_back_is_in_no_wheel)
     free_pool_by_hand();
 }
 
-static int handed_over; /* plain */
-
-static void hand_over_and_cancel(void *f)
-{
-    handed_over = 7;
-    cancel(f);
-}
-
-SCENARIO(whoever_learns_that_a_periodic_task_is_cancelled_sees_what_came_before_it)
-{
-    filch_future *f;
-
-    start();
-    reset();
-    handed_over = 0;
-    sim_check(fl_pool_submit_every(pool, 1, LATE, work, NULL, &f) == 0);
-    sim_spawn(hand_over_and_cancel, filch_future_retain(f));
-    run_until_over(f);
-    sim_check(handed_over == 7);
-    sim_join_all();
-    filch_future_release(f);
-    end_keeper();
-    drain_by_hand();
-    free_pool_by_hand();
-}
-
 static filch_future *mine;
 
 static int cancel_mine(void *arg, void **result)
