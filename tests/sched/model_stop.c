@@ -105,9 +105,10 @@ struct fl_wheel_node *fl_timers_close(struct fl_pool *pool, bool cancel)
     return NULL;
 }
 
-void fl_timers_end(struct fl_wheel_node *list, int status)
+uint64_t fl_timers_end(struct fl_wheel_node *list, int status)
 {
     (void)list, (void)status;
+    return 0;
 }
 
 bool fl_timers_are_awaited(struct fl_pool *pool)
