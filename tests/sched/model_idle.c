@@ -30,13 +30,15 @@
 
 /* GenMC takes a loop that goes on after a failed CAS for one that only waits, and calls it endless when no
  * other thread is left, although the next turn would leave it: who tries leaves a trace. */
-#include "base/atomic.h"
+#if defined(MODEL_PUSH) || defined(MODEL_LEAVE)
+#    include "base/atomic.h"
 static _Thread_local int tries;
-#undef fl_cas_weak
-#define fl_cas_weak(p, old, v, success, failure)                                                   \
-    (tries++, /* of its own */                                                                     \
-     atomic_compare_exchange_weak_explicit((p), (old), (v), memory_order_##success,                \
-                                           memory_order_##failure))
+#    undef fl_cas_weak
+#    define fl_cas_weak(p, old, v, success, failure)                                               \
+        (tries++, /* of its own */                                                                 \
+         atomic_compare_exchange_weak_explicit((p), (old), (v), memory_order_##success,            \
+                                               memory_order_##failure))
+#endif
 
 #include "../../core/sched/idle.c"
 
