@@ -409,7 +409,7 @@ bool fl_future_run_here(struct fl_worker *w, filch_future *f)
 
 void fl_future_kick(filch_future *f)
 {
-    /* Of a promise, has_extra is written when it fails. */
+    /* What a promise has behind its record is something else. */
     if (f->kind != FL_KIND_PROMISE && fl_unlikely(f->has_extra == FL_EXTRA) &&
         fl_task_extra_of(f)->nowake && fl_future_phase(f) == FL_PENDING)
         fl_look_after_queue(pool_of(f));

@@ -193,12 +193,25 @@ SCENARIO(a_spare_that_goes_dormant_as_somebody_needs_one_is_kept_or_woken, .ghos
     free_pool_by_hand();
 }
 
+/* Worker 0 runs the one item, and then the pool ends. */
+static void run_the_item(void)
+{
+    struct fl_worker *w = act_as_worker(0);
+    struct fl_task *task = fl_idle(w);
+
+    sim_check(task != NULL);
+    fl_worker_run(w, task);
+    act_as_nobody();
+    let_end();
+    sim_join_all();
+    sim_check(items[0].runs == 1);
+    free_pool_by_hand();
+}
+
 /* What only the spare knew of. */
 SCENARIO(a_spare_that_goes_dormant_with_tasks_on_its_deque_tells_somebody, .ghost = watch_pool)
 {
     struct fl_worker *spare;
-    struct fl_worker *w;
-    struct fl_task *task;
 
     make_pool_by_hand(1, 1);
     spare = make_spare(1);
@@ -208,15 +221,7 @@ SCENARIO(a_spare_that_goes_dormant_with_tasks_on_its_deque_tells_somebody, .ghos
     act_as_nobody();
     sim_solo_end();
     sim_spawn(a_spare_between_tasks, (void *)1);
-    w = act_as_worker(0);
-    task = fl_idle(w);
-    sim_check(task != NULL);
-    fl_worker_run(w, task);
-    act_as_nobody();
-    let_end();
-    sim_join_all();
-    sim_check(items[0].runs == 1);
-    free_pool_by_hand();
+    run_the_item();
 }
 
 static void a_spare_that_has_queued_silently(void *i)
@@ -234,21 +239,10 @@ static void a_spare_that_has_queued_silently(void *i)
 /* The worker may have looked at its deque before, and sleep. */
 SCENARIO(a_spare_that_goes_dormant_tells_of_what_it_has_queued_silently, .ghost = watch_pool)
 {
-    struct fl_worker *w;
-    struct fl_task *task;
-
     make_pool_by_hand(1, 1);
     make_spare(1);
     sim_spawn(a_spare_that_has_queued_silently, (void *)1);
-    w = act_as_worker(0);
-    task = fl_idle(w);
-    sim_check(task != NULL);
-    fl_worker_run(w, task);
-    act_as_nobody();
-    let_end();
-    sim_join_all();
-    sim_check(items[0].runs == 1);
-    free_pool_by_hand();
+    run_the_item();
 }
 
 static void a_wait(void *i)
