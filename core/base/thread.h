@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/spin.h"
+
 /* What filch keeps in thread-local storage: all of it, in one place. */
 struct fl_self {
     void *worker;           /* the struct fl_worker that this thread is, or NULL */
@@ -21,8 +23,9 @@ struct fl_self {
     uint32_t telling;       /* futures that this thread is in the middle of telling: waiter.c */
     void *untold;           /* ... and those that wait until it is done, oldest first */
     void *untold_last;
-    void *lent;   /* what a callback without a context finds: fl_lend (alloc.h) */
-    void *keeper; /* the struct fl_pool whose clock this thread watches, or NULL */
+    void *lent;                /* what a callback without a context finds: fl_lend (alloc.h) */
+    void *keeper;              /* the struct fl_pool whose clock this thread watches, or NULL */
+    struct fl_spinner spinner; /* what waiting was like */
 };
 
 struct fl_self *fl_self(void);

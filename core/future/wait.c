@@ -2,12 +2,12 @@
  *
  * wait.c: threads that wait, for one future or for anything; and workers, that do something meanwhile.
  *
- * A thread spins for as long as a wake would cost, then sleeps: on the future's own state if it waits
- * for one, or as whoever asks has it (wait_many.c). A worker first runs what the wait is for, if that has not
- * started, or what the awaited task has pushed; when nothing is left that it may run, it brings in a
- * spare thread and sleeps like anybody else (help.c, spare.c). If it would wait for ever for itself,
- * directly or through others, it is told so: what its own stack runs is seen at once, a circle of
- * workers by whoever closes it (deadlock.c).
+ * A thread watches for as long as a wake would cost, if that has mostly been enough (base/spin.h), then
+ * sleeps: on the future's own state if it waits for one, or as whoever asks has it (wait_many.c). A worker
+ * first runs what the wait is for, if that has not started, or what the awaited task has pushed; when
+ * nothing is left that it may run, it brings in a spare thread and sleeps like anybody else (help.c,
+ * spare.c). If it would wait for ever for itself, directly or through others, it is told so: what its own
+ * stack runs is seen at once, a circle of workers by whoever closes it (deadlock.c).
  *
  * Words   runner, floor   of the awaited future: who runs it, and from where on that worker's deque
  *                         lies what it has pushed (run.c, waiter.c)
@@ -28,8 +28,8 @@
 /* Whoever waits, and how long it may still spin. */
 struct wait {
     struct fl_worker *w; /* the calling worker, or NULL */
-    int64_t spin_ns;
-    int64_t spin_until; /* 0: not begun */
+    struct fl_pool *pool;
+    struct fl_spin spin;
     filch_deadline deadline;
     bool is_stubborn;  /* sleeps even if it closes a circle */
     bool is_announced; /* deadlock.c: others may follow what this worker waits for */
@@ -144,24 +144,18 @@ static bool help(struct wait *wait, filch_future *f)
         return false;
     helped = run_on_top(wait->w, help_with, f);
     if (helped)
-        wait->spin_until = 0;
+        wait->spin = fl_spin_begin(wait->spin.spinner, wait->spin.most_ns);
     return helped;
 }
 
 /* Watches for a moment. False: that is no use any more. */
 static bool spin(struct wait *wait, bool (*is_done)(const void *what), const void *what)
 {
-    int64_t now;
-
-    if (wait->spin_ns <= 0)
+    if (!fl_spin_turn(&wait->spin))
         return false;
-    now = fl_now();
-    if (wait->spin_until == 0)
-        wait->spin_until = fl_saturating_add(now, wait->spin_ns);
-    if (now >= wait->spin_until)
-        return false;
-    if (wait->spin_until - now < wait->spin_ns - FL_EAGER_NS)
-        fl_thread_yield(); /* whoever is to end the wait may want this very CPU */
+    if (fl_unlikely(wait->spin.was_long) &&
+        !(wait->pool != NULL && fl_pool_is_crowded(wait->pool, wait->w == NULL)))
+        return fl_spin_shy(&wait->spin);
     for (int i = 0; i < 32 && !is_done(what); i++)
         fl_relax();
     return true;
@@ -185,7 +179,10 @@ static struct wait wait_begin(const filch_future *f, filch_deadline deadline)
 
     if (p == NULL && w != NULL)
         p = w->pool;
-    return (struct wait){w, p != NULL ? p->spin_ns : 0, 0, deadline, false, false, false, false};
+    return (struct wait){.w = w,
+                         .pool = p,
+                         .spin = fl_spin_begin(&fl_self()->spinner, p != NULL ? p->spin_ns : 0),
+                         .deadline = deadline};
 }
 
 static int sleep_on_state(filch_future *f, filch_deadline deadline)
@@ -298,11 +295,13 @@ static int await_one(filch_future *f, filch_deadline deadline, bool is_stubborn)
             return FILCH_EDEADLK;
         if (may_sleep(&wait)) {
             status = sleep_in(&wait, sleep_on_one, f);
+            fl_spin_slept(&wait.spin);
             withdraw(&wait);
             return status;
         }
         withdraw(&wait);
     }
+    fl_spin_hit(&wait.spin);
     return 0;
 }
 
@@ -342,6 +341,7 @@ static const filch_future *any_of(const struct fl_awaited *a)
 
 int fl_await(const struct fl_awaited *a, filch_deadline deadline)
 {
+    struct fl_spinner forgetful = {0};
     struct wait wait;
     size_t first = 0;
 
@@ -351,7 +351,7 @@ int fl_await(const struct fl_awaited *a, filch_deadline deadline)
         fl_waiters_catch_up();
     wait = wait_begin(any_of(a), deadline);
     if (a->spin_ns != 0)
-        wait.spin_ns = a->spin_ns;
+        wait.spin = fl_spin_begin(&forgetful, a->spin_ns); /* as it was asked for */
     do {
         if (is_child(&wait))
             return FILCH_EFORKED;
@@ -366,11 +366,13 @@ int fl_await(const struct fl_awaited *a, filch_deadline deadline)
         if (may_sleep(&wait)) {
             int status = sleep_in(&wait, a->sleep, a->what);
 
+            fl_spin_slept(&wait.spin);
             withdraw(&wait);
             return status;
         }
         withdraw(&wait);
     } while (!a->is_over(a->what));
+    fl_spin_hit(&wait.spin);
     return is_child(&wait) ? FILCH_EFORKED : 0;
 }
 

@@ -101,11 +101,37 @@ static bool await_idle(struct fl_pool *p)
     return false;
 }
 
+/* How many workers are neither asleep nor without a thread: a hint. */
+static int64_t awake(struct fl_pool *p, uint32_t idle)
+{
+    int64_t vacant = fl_load(&p->vacant, relaxed); /* hint */
+    int64_t active = fl_load(&p->active, relaxed); /* hint */
+
+    return active - sleepers(idle) - (vacant > 0 ? vacant : 0);
+}
+
+/* Who has ended a task looks for the next within a moment, and a wake costs a hundred of them. Returns
+ * the word idle as it is when somebody searches or the moment is over. */
+static uint32_t give_a_moment(struct fl_pool *p, uint32_t idle)
+{
+    enum {
+        MOMENT = 20
+    };
+
+    for (int i = 0; i < MOMENT && searchers(idle) == 0 && awake(p, idle) > 0; i++) {
+        fl_relax();
+        idle = fl_look(&p->idle); /* N1 */
+    }
+    return idle;
+}
+
 /* There is somebody to be woken, or a thread to be started. Apart from the looks: most pushes go no further. */
 static fl_apart void bring_somebody(struct fl_pool *p, uint32_t idle)
 {
     bool has_waited = false;
 
+    if (p->spin_ns > 0)
+        idle = give_a_moment(p, idle);
     for (;;) {
         if (searchers(idle) != 0)
             return;
@@ -150,6 +176,11 @@ void fl_idle_wake_all(struct fl_pool *p)
                           relaxed)); /* N6; hint: the next try decides */
     if (n != 0)
         fl_futex_wake(&p->idle, INT_MAX);
+}
+
+bool fl_pool_is_crowded(struct fl_pool *p, bool from_outside)
+{
+    return awake(p, fl_load(&p->idle, relaxed)) + from_outside > p->cpus; /* hint */
 }
 
 void fl_idle_meet(struct fl_pool *p)
@@ -227,10 +258,9 @@ static bool is_surplus(const struct fl_worker *w)
 
 /* Lanes at every turn: their words change only when something comes. Deques less often: to look at
  * one is to take the line from its owner. */
-static struct fl_task *search(struct fl_worker *w)
+static struct fl_task *search(struct fl_worker *w, struct fl_spin *spin)
 {
     struct fl_pool *p = w->pool;
-    int64_t until = 0;
 
     for (unsigned turn = 0; !fl_pool_is_paused(p) && !is_surplus(w); turn++) {
         struct fl_task *task = fl_take_from_lanes(w);
@@ -239,15 +269,11 @@ static struct fl_task *search(struct fl_worker *w)
             task = fl_take_from_workers(w);
         if (task != NULL)
             return task;
-        if (turn % 16 == 0) {
-            int64_t now = p->spin_ns > 0 ? fl_now() : 0;
-
-            if (until == 0)
-                until = now + p->spin_ns;
-            if (now >= until)
-                return NULL;
-            if (until - now < p->spin_ns - FL_EAGER_NS)
-                fl_thread_yield(); /* whoever has work to give may want this very CPU */
+        if (turn % 16 == 0 && !fl_spin_turn(spin))
+            return NULL;
+        if (fl_unlikely(spin->was_long) && !fl_pool_is_crowded(p, false)) {
+            fl_spin_shy(spin);
+            return NULL;
         }
         fl_relax();
     }
@@ -259,10 +285,12 @@ static struct fl_task *idle_until_work(struct fl_worker *w, bool searching)
     struct fl_pool *p = w->pool;
 
     for (;;) {
-        struct fl_task *task = searching ? search(w) : NULL;
+        struct fl_spin spin = fl_spin_begin(&w->spinner, p->spin_ns);
+        struct fl_task *task = searching ? search(w, &spin) : NULL;
         uint32_t mode;
 
         if (task != NULL) {
+            fl_spin_hit(&spin);
             found(p);
             return task;
         }
@@ -281,6 +309,7 @@ static struct fl_task *idle_until_work(struct fl_worker *w, bool searching)
             fl_count(&w->count.parks);
             fl_worker_trace(w, FILCH_TRACE_PARK, NULL);
             searching = sleep_until_chosen(w);
+            fl_spin_slept(&spin);
             fl_count(&w->count.wakes);
             fl_worker_trace(w, FILCH_TRACE_UNPARK, NULL);
             if (!searching) {

@@ -206,7 +206,9 @@ int fl_pool_create(struct fl_pool **out, const filch_options *o, const struct fl
     p->min_workers = at_once;
     fl_init(&p->active, workers);
     p->idle_timeout_ns = o->idle_timeout_ns;
-    p->max_searchers = o->max_searchers != 0 ? o->max_searchers : (workers + 1) / 2;
+    p->cpus = budget;
+    p->max_searchers =
+        o->max_searchers != 0 ? o->max_searchers : ((workers < budget ? workers : budget) + 1) / 2;
     if (p->max_searchers > workers)
         p->max_searchers = workers;
     p->help = o->help;

@@ -22,6 +22,7 @@
 #include "base/counters.h"
 #include "base/futex.h"
 #include "base/slab.h"
+#include "base/spin.h"
 #include "base/thread.h"
 #include "queue/deque.h"
 #include "sched/executor.h"
@@ -36,7 +37,6 @@ enum {
     FL_MAX_LANES = 256,   /* threads that can be inside submit at the same instant */
     FL_MAX_NESTED = 2000, /* waits that help, on one stack, whatever its size */
     FL_LANES_EVERY = 61,  /* a busy worker looks at the lanes every so many tasks (SPEC row T3) */
-    FL_EAGER_NS = 1000,   /* how long to spin before each turn offers the CPU to others: PERF.md */
     FL_SPIN_NS = 50000,   /* what a wake across cores costs here at most: PERF.md */
     FL_MAX_SPARES = 256   /* the default */
 };
@@ -76,6 +76,7 @@ struct fl_worker {
     uint32_t turn;
     uint32_t epoch; /* of the task that runs: stop.c */
     uint32_t lane_turn;
+    struct fl_spinner spinner; /* what searching was like */
     uint32_t rank;   /* its index; above all, as long as it is lent: who is not below active may
                         be one too many */
     uint32_t nested; /* tasks on its stack that wait for the one above */
@@ -126,6 +127,7 @@ struct fl_pool {
     unsigned max_searchers;
     enum filch_help help;
     int64_t spin_ns;
+    unsigned cpus; /* that it may keep busy */
     unsigned flags;
     size_t trace_events;
     size_t stack_size;
@@ -268,7 +270,9 @@ struct fl_task *fl_idle_arrive(struct fl_worker *w); /* likewise; for a thread t
 void fl_idle_notify(
     struct fl_pool *p); /* after a push and a look, by who knows of them and has the pool held */
 void fl_idle_wake_all(struct fl_pool *p);
-void fl_idle_meet(struct fl_pool *p); /* orders the caller among those who announce */
+bool fl_pool_is_crowded(struct fl_pool *p,
+                        bool from_outside); /* the caller, awake, is one more than there are CPUs */
+void fl_idle_meet(struct fl_pool *p);       /* orders the caller among those who announce */
 
 /* push.c */
 struct fl_push {

@@ -58,7 +58,7 @@ typedef struct filch_options {
     unsigned flags;             /* enum filch_executor_flags */
     const char *name;           /* threads are called "name-w3"; 8 bytes count; NULL: "filch" */
     size_t stack_size;          /* of a worker, in bytes; 0: the system's default */
-    int64_t spin_ns;            /* search that long before sleeping; 0: 50 us; < 0: not at all */
+    int64_t spin_ns;            /* watch that long at most before sleeping; 0: 50 us; < 0: not at all */
     unsigned max_searchers;     /* workers that search at once; 0: half of them, rounded up */
     unsigned max_spares;        /* threads that may stand in for waiting ones; 0: 256 */
     enum filch_help help;       /* what waiting workers do */
