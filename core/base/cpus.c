@@ -477,20 +477,21 @@ static uint32_t least_of(uint32_t a, uint32_t b)
     return a < b ? a : b;
 }
 
-static uint32_t hierarchy_quota(const char *root, bool unified)
+/* False: the process is not in that hierarchy, or it is nowhere mounted. */
+static bool hierarchy_quota(const char *root, bool unified, uint32_t *least)
 {
     struct lines l;
     struct place p;
-    uint32_t least = FL_CPUS_UNLIMITED;
 
+    *least = FL_CPUS_UNLIMITED;
     if (!find_group(&l, root, unified, &p) ||
         (!find_mount(&l, root, unified, false, &p) && !find_mount(&l, root, unified, true, &p)))
-        return least;
+        return false;
 
     for (size_t n = strlen(p.dir);;) {
-        least = least_of(least, level_quota(&p, n, unified));
+        *least = least_of(*least, level_quota(&p, n, unified));
         if (n == p.top)
-            return least;
+            return true;
         do {
             n--;
         } while (n > p.top && p.dir[n] != '/');
@@ -500,8 +501,11 @@ static uint32_t hierarchy_quota(const char *root, bool unified)
 uint32_t fl_cpus_quota(const char *root)
 {
     int saved = errno;
-    uint32_t least = least_of(hierarchy_quota(root, true), hierarchy_quota(root, false));
+    uint32_t least;
 
+    /* The kernel has the cpu controller in one hierarchy only: in version 1's, if one is there. */
+    if (!hierarchy_quota(root, false, &least))
+        hierarchy_quota(root, true, &least);
     errno = saved;
     return least;
 }

@@ -12,6 +12,8 @@
 
 #include <filch/base.h>
 
+#include "base/compiler.h"
+
 static _Thread_local struct fl_self self;
 
 struct fl_self *fl_self(void)
@@ -81,11 +83,17 @@ void fl_thread_name(const char *name)
     pthread_setname_np(pthread_self(), name); /* a debugging aid: failing is no harm */
 }
 
-/* What lies above the caller's frame, thread-local storage among it, is not the stack's to give. Where
- * the bottom can't be found out, no address is above it: nothing is left. */
 void fl_stack_begin(void)
 {
-    uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+    self.stack_begin = (uintptr_t)__builtin_frame_address(0);
+    self.stack_bottom = 0;
+}
+
+/* It allocates, and asks the kernel for more than that: a thread that never nests its waits is better off
+ * without. What lies above where the stack has begun, thread-local storage among it, is not the stack's to
+ * give. Where the bottom can't be found out, no address is above it: nothing is left. */
+static void measure_stack(void)
+{
     pthread_attr_t attr;
     void *bottom;
     size_t size;
@@ -95,7 +103,7 @@ void fl_stack_begin(void)
         return;
     if (pthread_attr_getstack(&attr, &bottom, &size) == 0) {
         self.stack_bottom = (uintptr_t)bottom;
-        self.stack_eighth = (here - self.stack_bottom) / 8;
+        self.stack_eighth = (self.stack_begin - self.stack_bottom) / 8;
     }
     pthread_attr_destroy(&attr);
 }
@@ -104,6 +112,8 @@ bool fl_stack_has_eighths(unsigned n)
 {
     uintptr_t here = (uintptr_t)__builtin_frame_address(0);
 
+    if (fl_unlikely(self.stack_bottom == 0))
+        measure_stack();
     return here > self.stack_bottom && here - self.stack_bottom > n * self.stack_eighth;
 }
 

@@ -14,7 +14,8 @@
 /* What filch keeps in thread-local storage: all of it, in one place. */
 struct fl_self {
     void *worker;           /* the struct fl_worker that this thread is, or NULL */
-    uintptr_t stack_bottom; /* a worker's: the lowest address of its stack */
+    uintptr_t stack_begin;  /* a worker's: where its stack begins, and grows down from */
+    uintptr_t stack_bottom; /* the lowest address of it; 0: nobody has asked yet */
     size_t stack_eighth;    /* an eighth of its size */
     uint32_t lane;          /* where this thread last submitted from outside: a hint */
     uint32_t nohelp;        /* depth of filch_nohelp_begin */

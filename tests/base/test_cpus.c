@@ -548,19 +548,30 @@ TEST(version_1_without_a_period_is_no_quota)
     remove_tree();
 }
 
-TEST(on_a_hybrid_system_both_trees_count)
+TEST(on_a_hybrid_system_the_tree_with_the_cpu_controller_counts)
 {
-    for (int tighter = 0; tighter < 2; tighter++) {
+    for (int has_cpu = 0; has_cpu < 2; has_cpu++) {
         make_tree();
-        put_file("/proc/self/cgroup", "4:cpu:/one\n0::/two\n");
+        put_file("/proc/self/cgroup",
+                 has_cpu ? "4:cpu:/one\n0::/two\n" : "4:cpuset:/one\n0::/two\n");
         put_file("/proc/self/mountinfo", "33 31 0:30 / /cpu rw - cgroup cgroup rw,cpu\n"
                                          "41 31 0:38 / /cg rw - cgroup2 cgroup2 rw\n");
-        put_file("/cpu/one/cpu.cfs_quota_us", tighter == 0 ? "110000\n" : "400000\n");
+        put_file("/cpu/one/cpu.cfs_quota_us", "110000\n");
         put_file("/cpu/one/cpu.cfs_period_us", "100000\n");
-        put_file("/cg/two/cpu.max", tighter == 1 ? "110000 100000\n" : "400000 100000\n");
-        assert_int_equal(fl_cpus_quota(tree), 1100);
+        put_file("/cg/two/cpu.max", "300000 100000\n");
+        assert_int_equal(fl_cpus_quota(tree), has_cpu ? 1100 : 3000);
         remove_tree();
     }
+}
+
+TEST(a_version_1_tree_that_is_nowhere_mounted_leaves_it_to_version_2)
+{
+    make_tree();
+    put_file("/proc/self/cgroup", "4:cpu:/one\n0::/two\n");
+    put_file("/proc/self/mountinfo", "41 31 0:38 / /cg rw - cgroup2 cgroup2 rw\n");
+    put_file("/cg/two/cpu.max", "300000 100000\n");
+    assert_int_equal(fl_cpus_quota(tree), 3000);
+    remove_tree();
 }
 
 TEST(missing_files_limit_nothing)
