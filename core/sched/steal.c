@@ -18,16 +18,22 @@ static struct fl_lane *lane_at(struct fl_pool *p, uint32_t i)
     return i < FL_MAX_LANES ? fl_look(&p->lane[i]) : NULL; /* T1 */
 }
 
+/* Each time another lane comes first. */
 struct fl_task *fl_take_from_lanes(struct fl_worker *w)
 {
     struct fl_pool *p = w->pool;
-    uint32_t first = w->lane_turn++;
-    uint32_t n = 0;
+    uint32_t first = lane_at(p, w->lane_turn) != NULL ? w->lane_turn : 0;
+    struct fl_lane *lane;
 
-    while (lane_at(p, n) != NULL)
-        n++;
-    for (uint32_t i = 0; i < n; i++) {
-        struct fl_task *task = fl_deque_shift(&lane_at(p, (first + i) % n)->deque);
+    w->lane_turn = first + 1;
+    for (uint32_t i = first; (lane = lane_at(p, i)) != NULL; i++) {
+        struct fl_task *task = fl_deque_shift(&lane->deque);
+
+        if (task != NULL)
+            return task;
+    }
+    for (uint32_t i = 0; i < first; i++) {
+        struct fl_task *task = fl_deque_shift(&lane_at(p, i)->deque);
 
         if (task != NULL)
             return task;
