@@ -349,7 +349,8 @@ QUOTED
         result != &number[1])
         return 2;
     filch_future_release(future);
-    return check(filch_submit(ex, work, &ex, &future), future);
+    status = filch_submit(ex, work, &ex, &future);
+    return check(status, future);
 }
 END
 
