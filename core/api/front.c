@@ -289,6 +289,7 @@ static int name_function(filch_executor *ex, filch_task_fn *fn, const char *name
 }
 
 static const struct fl_executor_ops ops = {
+    .pool = usable,
     .submit = submit,
     .submit_with = submit_with,
     .submit_copy = submit_copy,

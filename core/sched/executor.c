@@ -20,6 +20,12 @@ int fl_executor_submit_task(filch_executor *ex, struct fl_task *task)
     return ex->ops->submit_task != NULL ? ex->ops->submit_task(ex, task) : FILCH_ENOTSUP;
 }
 
+int fl_executor_pool(filch_executor *ex, struct fl_pool **pool)
+{
+    *pool = NULL;
+    return ex->ops->pool != NULL ? ex->ops->pool(ex, pool) : 0;
+}
+
 int filch_submit_copy(filch_executor *ex, filch_task_fn *fn, const void *arg, size_t len,
                       filch_future **future)
 {

@@ -11,9 +11,14 @@
 #include "base/forked.h"
 #include "sched/task.h"
 
+struct fl_pool;
+
 /* What user calls on the handle turn into. Arguments have been checked: nothing is NULL that may not
  * be. */
 struct fl_executor_ops {
+    /* The pool that its workers are of, for whoever has to look at more than this table. NULL: it is a
+     * rival, which has none. */
+    int (*pool)(filch_executor *ex, struct fl_pool **pool);
     int (*submit)(filch_executor *ex, filch_task_fn *fn, void *arg, filch_future **future);
     /* With what goes beyond fn and arg: options completed, copy_bytes among them. NULL: not by this
      * executor. */
@@ -56,6 +61,9 @@ struct filch_executor {
 
 /* 0, or what filch_submit returns; FILCH_ENOTSUP from a rival. */
 int fl_executor_submit_task(filch_executor *ex, struct fl_task *task);
+
+/* 0 with *pool set, NULL from a rival; FILCH_EFORKED, or what kept a child from having another. */
+int fl_executor_pool(filch_executor *ex, struct fl_pool **pool);
 
 /* Where a future's memory is. Lives until the last future is released, longer than the handle. */
 struct fl_home {

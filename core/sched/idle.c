@@ -165,6 +165,20 @@ void fl_idle_notify(struct fl_pool *p)
         bring_somebody(p, idle);
 }
 
+/* How many a push could set to work, or rather those it could not do without: who splits what he has only
+ * if somebody wants it asks at every step. */
+unsigned fl_idle_wants(struct fl_pool *p)
+{
+    uint32_t idle = fl_load(&p->idle, relaxed);    /* hint: a push looks */
+    int32_t vacant = fl_load(&p->vacant, relaxed); /* hint: likewise */
+
+    if (fl_likely((searchers(idle) | sleepers(idle)) == 0 && vacant <= 0))
+        return 0;
+    if (fl_pool_is_paused(p))
+        return 0;
+    return searchers(idle) + sleepers(idle) + (vacant > 0 ? (unsigned)vacant : 0);
+}
+
 void fl_idle_wake_all(struct fl_pool *p)
 {
     uint32_t idle = fl_load(&p->idle, relaxed); /* hint: the CAS decides */

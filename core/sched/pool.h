@@ -269,6 +269,7 @@ struct fl_task *fl_idle(struct fl_worker *w);        /* NULL: the worker has to 
 struct fl_task *fl_idle_arrive(struct fl_worker *w); /* likewise; for a thread that is fresh */
 void fl_idle_notify(
     struct fl_pool *p); /* after a push and a look, by who knows of them and has the pool held */
+unsigned fl_idle_wants(struct fl_pool *p); /* so many workers have nothing to do: a hint */
 void fl_idle_wake_all(struct fl_pool *p);
 bool fl_pool_is_crowded(struct fl_pool *p,
                         bool from_outside); /* the caller, awake, is one more than there are CPUs */

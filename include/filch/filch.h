@@ -10,6 +10,7 @@
 #include <filch/cq.h>
 #include <filch/executor.h>
 #include <filch/future.h>
+#include <filch/loop.h>
 #include <filch/map.h>
 #include <filch/scope.h>
 #include <filch/stats.h>

@@ -159,6 +159,21 @@ int main(void)
 }
 END
 
+# A function and a statement, as in submit.h.
+example loop.h sed -e '/^int status/s/^/IN_MAIN /' <<END
+$common
+#define IN_MAIN int main(void) { enum { n = 1000 }; static double x[n]; filch_future *future = NULL; \\
+    if (filch_executor_create(&ex, NULL) != 0) return 1; \\
+    for (int i = 0; i < n; i++) x[i] = i;
+QUOTED
+    for (int i = 0; i < n; i++)
+        if (status != 0 || x[i] != 2 * i)
+            return 2;
+    status = filch_submit(ex, work, &ex, &future);
+    return check(status, future);
+}
+END
+
 example map.h <<END
 $common
 static bool next_line(void *file, void **arg)
