@@ -507,7 +507,7 @@ static int run_cancelled(void *ex, void **result)
         test_check(filch_token_create(&s.token, NULL, FILCH_FOREVER) == 0);
         status =
             loop_with(ex, 100, (filch_loop_options){.grain = 1, .token = s.token}, cancel_at, &s);
-        test_check(status == (count_of(&s.calls) == 100 ? 0 : FILCH_ECANCELED));
+        test_check(status == 0 ? count_of(&s.calls) == 100 : status == FILCH_ECANCELED);
         filch_token_release(s.token);
     }
     return 0;
