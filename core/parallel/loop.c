@@ -55,7 +55,8 @@ enum {
     OFFER_NS = 5000,   /* what a sleeper takes to come at least */
     GROWTH = 64,       /* a chunk is at most so many times the last, */
     GROWTH_WANTED = 8, /* or this if somebody is hungry: it may be of another kind than the last */
-    FEW = 16           /* one index of so many times the workers is too few to wait for */
+    FEW = 16,          /* one index of so many times the workers is too few to wait for */
+    AT_ONCE = 2        /* helpers called in between two chunks: these call in others */
 };
 
 struct loop;
@@ -216,7 +217,9 @@ static uint32_t next_chunk(struct loop *l, struct pace *pace, uint32_t left, uin
     uint32_t n = wanted(l);
     uint64_t chunk = 1;
 
-    *n_offered = n < left - 1 ? n : left - 1;
+    *n_offered = n < AT_ONCE ? n : AT_ONCE;
+    if (*n_offered > left - 1)
+        *n_offered = left - 1;
     if (!l->is_paced)
         return 1;
     if (pace->units == 0) {

@@ -15,6 +15,7 @@
 #include "base/options.h"
 
 enum {
+    LEAVES = 256, /* some to each of many workers, and not too much for few indices */
     MOST_LEAVES = 1024
 };
 
@@ -130,12 +131,13 @@ static void combine_what_is_there(const struct fixed *x)
 static int reduce_fixed(filch_executor *ex, size_t begin, size_t end, const struct reduce *r)
 {
     size_t grain = r->how->grain != 0 ? r->how->grain : 1;
+    size_t most = r->how->grain != 0 ? MOST_LEAVES : LEAVES;
     struct fixed x = {.reduce = *r, .begin = begin};
     size_t bytes;
     int status;
 
     x.n = (end - begin) / grain + ((end - begin) % grain != 0);
-    x.unit = grain * (x.n / MOST_LEAVES + (x.n % MOST_LEAVES != 0));
+    x.unit = grain * (x.n / most + (x.n % most != 0));
     if (begin == end)
         x.unit = 1;
     x.n = (end - begin) / x.unit + ((end - begin) % x.unit != 0);

@@ -84,7 +84,8 @@ typedef struct filch_reduction {
      * combine has to be associative and commutative. With it right is what comes behind left, and
      * associative is enough. */
     void (*combine)(void *left, void *right, void *arg);
-    /* As filch_loop_options. FIXED: 0 is 1, and of more than 1,024 ranges a multiple of it is taken. */
+    /* As filch_loop_options. FIXED: 0 is what makes 256 ranges at most; and of more than 1,024 ranges a
+     * multiple of it is taken. */
     size_t grain;
     filch_token *token;
     unsigned flags; /* enum filch_reduce_flags */
