@@ -9,31 +9,32 @@
  * chunk to end before he can take what lies behind it, and a loop in a busy pool is its calls and a look at
  * one word between them.
  *
- * A chunk is the caller's grain. Without one it is what takes CHUNK_NS as far as the last chunk tells, and
- * never more than half of what is left if anybody is hungry; the first is one index. Then, too, it is known what the
- * rest will take: nothing is offered that is over before another thread has begun. Only a loop of few indices
- * is offered at once.
+ * A chunk is the caller's grain. Without one it is what takes CHUNK_NS, as far as the last chunk tells, and
+ * the first is one index. By then it is known what the rest will take, and nobody is called in for what is over
+ * before he has come; only a loop of few indices calls somebody in at once.
  *
  * Words   range    of a part: the chunks that are left, from lo up to below hi. Its owner takes from the
- *                  low end, whoever has nothing from the high end, both by CAS; only the owner, and only when it is
- *                  empty, puts something in
- *         parts    of a loop: the parts, youngest first, the caller's last; they are only added
+ *                  low end and others from the high end, both by CAS; only the owner puts something in, and only
+ *                  when it is empty
+ *         parts    of a loop: the parts, youngest first, the caller's last; some are added, none is removed
  *         status   0, or why no chunk is begun any more: the first reason stands
- *         waiting  helpers that are submitted and have not begun: a count, too high if some are dropped
- * Always  U1  a chunk is in one range, or taken out of it by one CAS and then run, or put into another range
- *             by the one who has taken it; ranges only shrink and never grow together. So that a range is what it was says
- *             that it holds what it held, however often it has changed meanwhile
- *         U2  whoever has chunks in his range or his hands is the caller, or a helper that runs. The caller
- *             leaves when its own range is empty and each helper is over, or was cancelled before it began, and
- *             never touches the loop: so the loop may be on the caller's stack, and is over
- *         U3  a helper that submits another puts it on the list before it ends itself: so when all that are on
+ *         waiting  helpers that are submitted and have not begun: a count, too high if some were dropped
+ *         refused  1 once a helper could not be submitted
+ * Always  U1  a chunk is in one range, or in the hands of who has taken it out by a CAS and runs it or puts it into
+ *             his own. Ranges are split and never joined: so one that reads as before holds what it held
+ *             before, whatever it was meanwhile
+ *         U2  whoever has chunks in his range or his hands is the caller or a helper that runs, unless the
+ *             loop is stopped. The caller leaves when its own range is empty, or the loop stopped, and each helper is
+ *             over, or was cancelled before it began and so never looks at the loop: which is on the caller's
+ *             stack
+ *         U3  a helper that has submitted another puts that one on the list before it ends itself: so when all on
  *             the list are over, and after that nothing is new on it, there is no other
  *         U4  a part is behind the record of its helper's future, and the caller gives none back before all are over:
  *             so whoever walks the list may read each
- * Orders  O1  offer  parts  CAS release -> O2    a part's next before it is found
+ * Orders  O1  offer  parts  CAS release -> O2    a part before it is found
  *         O2  walk   parts  acquire <- O1
- * The end of a helper's future shows what it has done to the caller (future.c); with a chunk nothing goes from
- * one to the other: all that they are told is in the loop before the first of them is submitted. */
+ * The end of a helper's future shows what it has done to the caller (future.c). With a chunk nothing goes from
+ * hand to hand: all that helpers are told is in the loop before the first of them is submitted. */
 #include "parallel/loop.h"
 
 #include <stdalign.h>
