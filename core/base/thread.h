@@ -9,9 +9,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <filch/fork.h>
+
 #include "base/spin.h"
 
-/* What filch keeps in thread-local storage: all of it, in one place. */
+/* What filch keeps in thread-local storage: all that is its own, in one place. */
 struct fl_self {
     void *worker;           /* the struct fl_worker that this thread is, or NULL */
     uintptr_t stack_begin;  /* a worker's: where its stack begins, and grows down from */
@@ -30,6 +32,10 @@ struct fl_self {
 };
 
 struct fl_self *fl_self(void);
+
+/* ... and beside it FILCH_FORKS, which code that was compiled elsewhere uses: <filch/fork.h>. The word
+ * that says that nobody asks, of a thread whose forks are its own affair. */
+const uint32_t *fl_forks_unasked(void);
 
 struct fl_thread {
     pthread_t handle;

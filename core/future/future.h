@@ -41,13 +41,21 @@ enum fl_future_kind {
 };
 
 struct fl_failure;
+struct fl_running;
 struct fl_waiter;
 
 struct filch_future {
     struct fl_task task;
     fl_atomic(uint32_t) state; /* phase, and the bits beside it */
-    fl_atomic(uint32_t) refs;
-    fl_atomic(struct fl_waiter *) waiters; /* a stack, youngest first, then CLOSED for ever */
+    union {
+        fl_atomic(uint32_t) refs;
+        uint32_t epoch; /* of a fork: its forker's */
+    };
+    union {
+        fl_atomic(struct fl_waiter *) waiters; /* a stack, youngest first, then CLOSED for ever */
+        filch_future *below;       /* of a fork that nobody has seen: the one before it */
+        struct fl_running *forker; /* ... that was shown: the function that it is part of */
+    };
     filch_task_fn *fn;
     union {
         void *arg;                  /* until it runs */
@@ -67,7 +75,8 @@ struct filch_future {
 enum fl_behind {
     FL_NOTHING,
     FL_EXTRA, /* a struct fl_extra */
-    FL_TIMER  /* a timer, in a struct fl_timed */
+    FL_TIMER, /* a timer, in a struct fl_timed */
+    FL_FORK   /* nothing, but in the record is whose part it is: forkjoin.c */
 };
 
 /* What few futures have: the head of what is behind their record. */

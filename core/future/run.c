@@ -153,9 +153,13 @@ static inline void end_call(struct call *c)
 static void begin_with(struct fl_running *r, const filch_future *f)
 {
     const struct fl_task_extra *extra = fl_task_extra_of(f);
+    const struct fl_running *forker = f->has_extra == FL_FORK ? f->forker : NULL;
 
     if (extra != NULL)
         fl_running_begin(r, extra->token, extra->context);
+    else if (f->has_extra == FL_FORK)
+        fl_running_begin(r, forker != NULL ? forker->token : NULL,
+                         forker != NULL ? forker->context : NULL);
     else
         fl_running_begin(r, NULL, fl_timed_of(f)->context);
 }
@@ -376,9 +380,36 @@ static bool drop_own(struct fl_task *task, int status)
     return true;
 }
 
+/* As run_own, but as a part of the task that has forked it; what goes with a failure is for that one. */
+static void run_fork(struct fl_task *task)
+{
+    filch_future *f = future_of(task);
+    struct run run fl_cleanup(end_own) = {f, NULL, false};
+    struct fl_worker *w = fl_worker_self();
+    struct fl_failure *failure;
+    int status;
+
+    w->epoch = f->epoch; /* worker.c puts back what was */
+    fl_future_claim(f);
+    status = call_claimed(w, f, &run.result, &failure);
+    run.has_returned = true;
+    fl_future_finish_own(f, status == 0 ? FL_FINISHED : FL_FAILED, status,
+                         status == 0 ? run.result : failure);
+}
+
+/* Its join runs it: with its argument, which stays. */
+static bool drop_fork(struct fl_task *task, int status)
+{
+    filch_future *f = future_of(task);
+
+    fl_future_finish_own(f, FL_CANCELLED, status, f->u.arg);
+    return false;
+}
+
 const struct fl_task_ops fl_future_ops = {run_future, drop_future, fn_of_future};
 const struct fl_task_ops fl_plain_ops = {run_plain, drop_plain, fn_of_future};
 const struct fl_task_ops fl_own_ops = {run_own, drop_own, fn_of_future};
+const struct fl_task_ops fl_fork_ops = {run_fork, drop_fork, fn_of_future};
 
 int fl_task_call(struct fl_worker *w, filch_future *f, void **result, struct fl_failure **failure)
 {

@@ -39,6 +39,9 @@ extern const struct fl_task_ops fl_future_ops;
 extern const struct fl_task_ops fl_plain_ops;
 extern const struct fl_task_ops fl_own_ops;
 
+/* ... and a fork that was shown: forkjoin.c. */
+extern const struct fl_task_ops fl_fork_ops;
+
 /* Calls its function, on the worker that runs it. *failure is what goes with a status that is not 0, the
  * caller's; or NULL. */
 int fl_task_call(struct fl_worker *w, filch_future *f, void **result, struct fl_failure **failure);

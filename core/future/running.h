@@ -15,6 +15,7 @@ struct fl_running {
     struct fl_self *self;
     struct fl_running *below;
     void *context_below;
+    filch_context *context;
     filch_token *token;
     struct fl_failure *failure; /* what filch_fail was given last, for code */
     int code;
@@ -28,6 +29,7 @@ static inline void fl_running_begin(struct fl_running *r, filch_token *t, filch_
     r->self = self;
     r->below = self->running;
     r->context_below = self->context;
+    r->context = c;
     r->token = t;
     r->failure = NULL;
     self->running = r;
@@ -45,9 +47,10 @@ static inline struct fl_failure *fl_running_end(const struct fl_running *r, int 
     return NULL;
 }
 
-/* It has ended its thread instead of returning. */
+/* It has ended its thread instead of returning: what it had forked is no more. */
 static inline void fl_running_abandon(const struct fl_running *r)
 {
+    FILCH_FORKS->newest = NULL;
     fl_failure_free(fl_running_end(r, FILCH_EABANDONED));
 }
 

@@ -18,6 +18,7 @@
 #include "base/alloc.h"
 #include "base/compiler.h"
 #include "future/context.h"
+#include "future/forkjoin.h"
 #include "future/forward.h"
 #include "future/running.h"
 #include "future/waiter.h"
@@ -161,6 +162,7 @@ static inline void end_call(struct call *call)
 static void call(struct continuation *c, filch_future *f)
 {
     struct fl_failure *failure;
+    filch_task *forks;
     void *result = NULL;
     int status;
 
@@ -171,9 +173,11 @@ static void call(struct continuation *c, filch_future *f)
     call.c = c;
     call.f = f;
     call.has_returned = false;
+    forks = fl_forks_set_aside(); /* whoever tells may have some */
     fl_running_begin(&call.running, NULL, c->context);
     status = c->fn(f, c->arg, &result);
     call.has_returned = true;
+    fl_forks_put_back(forks);
     failure = fl_running_end(&call.running, status);
     if (status == 0)
         settle(c, f, result);

@@ -20,6 +20,7 @@
 #include "base/futex.h"
 #include "base/thread.h"
 #include "future/deadlock.h"
+#include "future/forkjoin.h"
 #include "future/future.h"
 #include "future/run.h"
 #include "future/waiter.h"
@@ -116,6 +117,7 @@ static bool run_on_top(struct fl_worker *w, bool (*help)(struct fl_worker *w, vo
     struct fl_self *self = fl_self();
     void *running = self->running;
     void *context = self->context;
+    filch_task *forks = fl_forks_set_aside();
     bool helped;
 
     self->running = NULL;
@@ -127,6 +129,7 @@ static bool run_on_top(struct fl_worker *w, bool (*help)(struct fl_worker *w, vo
         fl_waiters_catch_up(); /* what it ran may have put something off for us to tell */
     self->running = running;
     self->context = context;
+    fl_forks_put_back(forks);
     return helped;
 }
 
@@ -274,8 +277,10 @@ static int await_one(filch_future *f, filch_deadline deadline, bool is_stubborn)
 
     if (is_over(f))
         return 0;
-    if (deadline > FILCH_NOW) /* who only looks may be a callback himself, of thousands */
+    if (deadline > FILCH_NOW) { /* who only looks may be a callback himself, of thousands */
         fl_waiters_catch_up();
+        fl_forks_show();
+    }
     wait = wait_begin(f, deadline);
     wait.is_stubborn = is_stubborn;
     status = objection(wait.w, f);
@@ -347,8 +352,10 @@ int fl_await(const struct fl_awaited *a, filch_deadline deadline)
 
     if (a->is_over(a->what))
         return 0;
-    if (deadline > FILCH_NOW)
+    if (deadline > FILCH_NOW) {
         fl_waiters_catch_up();
+        fl_forks_show();
+    }
     wait = wait_begin(any_of(a), deadline);
     if (a->spin_ns != 0)
         wait.spin = fl_spin_begin(&forgetful, a->spin_ns); /* as it was asked for */

@@ -36,8 +36,10 @@ bool fl_help_from(struct fl_worker *w, unsigned victim, uint64_t floor, bool (*o
     if (v == NULL)
         return false;
     task = fl_deque_steal_if(&v->deque, floor, only_if, arg);
-    if (task == NULL)
+    if (task == NULL) {
+        fl_ask(v, FL_ASKED_BY_WAITER);
         return false;
+    }
     fl_worker_stole(w, task);
     fl_count(&w->count.helped);
     fl_worker_run(w, task);
@@ -71,6 +73,37 @@ bool fl_help_own(struct fl_worker *w, uint64_t floor,
         return false;
     fl_count(&w->count.helped);
     fl_worker_run(w, task);
+    return true;
+}
+
+/* Takes a task of the worker's own, that it pushed at index, out of its deque again: it is begun and ended,
+ * and the caller's to run. False: it is not there any more, or too deep. */
+bool fl_help_take_back(struct fl_worker *w, const struct fl_task *task, uint64_t index)
+{
+    enum {
+        DEEP = 16
+    };
+    struct fl_task *aside[DEEP];
+    struct fl_task *own = NULL;
+    unsigned n = 0;
+
+    if (!fl_deque_is_last(&w->deque, task) && (int64_t)(fl_deque_bottom(&w->deque) - index) > DEEP)
+        return false;
+    while ((int64_t)(fl_deque_bottom(&w->deque) - index) > 0) {
+        own = fl_deque_pop(&w->deque);
+        if (own == NULL || own == task)
+            break;
+        aside[DEEP - ++n] = own;
+        own = NULL;
+    }
+    if (n != 0 && fl_deque_reserve(&w->deque, n) == 0) { /* there is room: they were there */
+        fl_deque_push_many(&w->deque, aside + DEEP - n, n);
+        fl_idle_notify(w->pool);
+    }
+    if (own == NULL)
+        return false;
+    fl_count(&w->count.begun);
+    fl_count_shown(&w->count.ended);
     return true;
 }
 

@@ -66,6 +66,14 @@ static uint32_t tokens(uint32_t idle)
     return idle / TOKEN;
 }
 
+uint32_t fl_idle_hungry(struct fl_pool *p)
+{
+    uint32_t idle = fl_look(&p->idle);    /* N1 */
+    int32_t vacant = fl_look(&p->vacant); /* N8 */
+
+    return searchers(idle) + sleepers(idle) + (vacant > 0 ? (uint32_t)vacant : 0);
+}
+
 static bool is_between_tasks(struct fl_pool *p)
 {
     uint32_t n = fl_load(&p->active, relaxed); /* hint: a surplus worker will not look for work */

@@ -45,6 +45,7 @@ struct fl_worker *fl_worker_create(struct fl_pool *p, unsigned index)
     fl_slab_open(&w->slab, heap);
     fl_init(&w->life, FL_EMPTY);
     fl_init(&w->busy, 0);
+    fl_init(&w->asked, FL_ASKED_BY_IDLE); /* by those who have no thread yet */
     w->lazy = p->min_workers < p->n_workers;
     if (fl_deque_open(&w->deque, heap) != 0)
         goto free_worker;

@@ -57,6 +57,12 @@ enum fl_life {
     FL_LENT     /* a surplus worker that stands in for one that waits */
 };
 
+enum fl_asked {
+    FL_NOT_ASKED,
+    FL_ASKED_BY_IDLE,  /* somebody was, and may be still, without work */
+    FL_ASKED_BY_WAITER /* ... or waits for what this worker runs, and would help */
+};
+
 struct fl_worker {
     /* Set before it starts. */
     struct fl_pool *pool;
@@ -98,6 +104,7 @@ struct fl_worker {
 
     /* Everybody's. */
     alignas(FL_LINE_PAIR) fl_atomic(uint32_t) life; /* enum fl_life: spare.c */
+    fl_atomic(uint32_t) asked;                      /* enum fl_asked: future/forkjoin.c */
     struct fl_lock wait_lock;                       /* these three: future/deadlock.c */
     fl_atomic(uint64_t) waits;
     filch_future *awaited;
@@ -257,7 +264,8 @@ void fl_worker_trace(struct fl_worker *w, uint32_t kind, filch_task_fn *fn);
 void fl_worker_trace_named(struct fl_worker *w, uint32_t kind, filch_task_fn *fn, const char *name);
 void fl_worker_stole(struct fl_worker *w, const struct fl_task *task);
 
-/* steal.c: the list of all sources, taken from and looked at */
+/* steal.c: the list of all sources, taken from, looked at, and asked for what they keep to themselves */
+void fl_ask(struct fl_worker *w, enum fl_asked how);
 struct fl_task *fl_take_from_lanes(struct fl_worker *w);
 struct fl_task *fl_take_from_workers(struct fl_worker *w);
 struct fl_task *fl_take_any(struct fl_pool *p); /* by a thread that is no worker */
@@ -274,6 +282,9 @@ void fl_idle_wake_all(struct fl_pool *p);
 bool fl_pool_is_crowded(struct fl_pool *p,
                         bool from_outside); /* the caller, awake, is one more than there are CPUs */
 void fl_idle_meet(struct fl_pool *p);       /* orders the caller among those who announce */
+uint32_t
+fl_idle_hungry(struct fl_pool *p);    /* who would take work, or could be started for it: a look */
+void fl_idle_meet(struct fl_pool *p); /* orders the caller among those who announce */
 
 /* push.c */
 struct fl_push {
@@ -298,6 +309,7 @@ bool fl_help_with(struct fl_worker *w, const struct fl_task *task);
 bool fl_help_from(struct fl_worker *w, unsigned victim, uint64_t floor, bool (*only_if)(void *),
                   void *arg);
 bool fl_help_any(struct fl_worker *w);
+bool fl_help_take_back(struct fl_worker *w, const struct fl_task *task, uint64_t index);
 bool fl_help_own(struct fl_worker *w, uint64_t floor,
                  bool (*is_wanted)(const struct fl_task *task, const void *arg), const void *arg);
 

@@ -6,16 +6,28 @@
  * lane that is filled later than a look is made belongs to a push that comes later too: filling it
  * is sequenced before its first push, and the push stores to be looked at.
  *
+ * What a worker has forked and not shown (future/forkjoin.c) is no source: whoever finds its deque empty
+ * asks for it, and sleeps in the knowledge that the next fork will see that.
+ *
  * Words   lane[i]    filled once, in order: push.c
  *         top_slot   1 + the highest worker slot ever filled: spare.c
+ *         asked      set by whoever would take work; cleared by the worker: future/forkjoin.c
  * Orders  T1  scan  lane[i]    look <- push.c's G1
- *         T2  scan  top_slot   look <- spare.c's E2 */
+ *         T2  scan  top_slot   look <- spare.c's E2
+ *         T3  ask   asked      look <- forkjoin.c's K1     after whatever the asker has announced */
 #include "base/random.h"
 #include "sched/pool.h"
 
 static struct fl_lane *lane_at(struct fl_pool *p, uint32_t i)
 {
     return i < FL_MAX_LANES ? fl_look(&p->lane[i]) : NULL; /* T1 */
+}
+
+/* Set already, it need not be set again: who clears it looks who is idle after that (T3). */
+void fl_ask(struct fl_worker *w, enum fl_asked how)
+{
+    if (fl_look(&w->asked) < (uint32_t)how)          /* T3 */
+        fl_store(&w->asked, (uint32_t)how, relaxed); /* hint: nothing goes with it */
 }
 
 /* Each time another lane comes first. */
@@ -58,6 +70,7 @@ struct fl_task *fl_take_from_workers(struct fl_worker *w)
             fl_worker_stole(w, task);
             return task;
         }
+        fl_ask(victim, FL_ASKED_BY_IDLE);
     }
     return NULL;
 }
@@ -130,8 +143,11 @@ bool fl_work_is_visible(struct fl_pool *p)
     for (uint32_t i = 0; i < n; i++) {
         struct fl_worker *victim = fl_worker_at(p, i);
 
-        if (victim != NULL && !fl_deque_looks_empty(&victim->deque))
+        if (victim == NULL)
+            continue;
+        if (!fl_deque_looks_empty(&victim->deque))
             return true;
+        fl_ask(victim, FL_ASKED_BY_IDLE);
     }
     return false;
 }

@@ -134,6 +134,18 @@ static void start_hook(struct fl_worker *w, bool is_next)
         fl_pool_break(p);
 }
 
+/* From here on, and no longer, its forks can go to others: a hook's are its own affair. */
+static void begin_work(struct fl_worker *w)
+{
+    FILCH_FORKS->asked = (const void *)&w->asked;
+}
+
+static void end_work(void)
+{
+    FILCH_FORKS->newest = NULL; /* of a task that has ended its thread */
+    FILCH_FORKS->asked = fl_forks_unasked();
+}
+
 /* What a thread is at, for when it ends. */
 enum stage {
     STARTING,
@@ -164,6 +176,7 @@ static void end_life(struct life *life)
     struct fl_worker *w = life->w;
     struct fl_pool *p = w->pool;
 
+    end_work();
     if (life->stage == FORKED || fl_forked(&p->home.forked))
         return;
     if (life->stage == STARTING)
@@ -193,6 +206,7 @@ void *fl_worker_main(void *worker)
     fl_thread_name(name);
     start_hook(w, is_next);
     life.stage = WORKING;
+    begin_work(w);
     fl_store(&w->busy, 0, relaxed); /* own word */
     task = w->fresh ? fl_idle_arrive(w) : find_task(w);
     w->fresh = false;

@@ -9,6 +9,7 @@
 #include <filch/base.h>
 #include <filch/cq.h>
 #include <filch/executor.h>
+#include <filch/fork.h>
 #include <filch/future.h>
 #include <filch/loop.h>
 #include <filch/map.h>

@@ -174,6 +174,17 @@ QUOTED
 }
 END
 
+example fork.h <<END
+$common
+QUOTED
+int main(void)
+{
+    (void)check;
+    (void)ex;
+    return fib(20) == 6765 ? status : 1;
+}
+END
+
 example map.h <<END
 $common
 static bool next_line(void *file, void **arg)

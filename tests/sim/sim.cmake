@@ -16,7 +16,7 @@ target_include_directories(filch_sim_inside SYSTEM INTERFACE ${CK_INCLUDE_DIRS})
 target_compile_definitions(
     filch_sim_inside INTERFACE FL_DEQUE_SLOTS=2 FL_CHUNK_BYTES=1024 FL_RING_START=0xFFFFFFFEU)
 # Places are told by their address, and names by addr2line, whatever the build type.
-target_compile_options(filch_sim_inside INTERFACE -g -fno-pie)
+target_compile_options(filch_sim_inside INTERFACE -g -fno-pie -include ${sim_dir}/doors/forks.h)
 target_link_libraries(filch_sim_inside INTERFACE filch_inside)
 
 add_library(filch_sim_instrumented INTERFACE)

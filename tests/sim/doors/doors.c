@@ -139,15 +139,35 @@ int sim_clock_gettime(clockid_t id, struct timespec *ts)
 /* ---- threads ---- */
 
 static struct fl_self selves[SIM_THREADS];
+static struct filch_forks forks[SIM_THREADS];
+static const uint32_t nobody_asks;
 static uint32_t selves_of; /* the execution they belong to */
+
+static void renew_selves(void)
+{
+    if (selves_of == sim_run_.generation)
+        return;
+    memset(selves, 0, sizeof selves);
+    for (int i = 0; i < SIM_THREADS; i++)
+        forks[i] = (struct filch_forks){NULL, &nobody_asks};
+    selves_of = sim_run_.generation;
+}
 
 struct fl_self *fl_self(void)
 {
-    if (selves_of != sim_run_.generation) {
-        memset(selves, 0, sizeof selves);
-        selves_of = sim_run_.generation;
-    }
+    renew_selves();
     return &selves[sim_cur->id];
+}
+
+struct filch_forks *sim_forks(void)
+{
+    renew_selves();
+    return &forks[sim_cur->id];
+}
+
+const uint32_t *fl_forks_unasked(void)
+{
+    return &nobody_asks;
 }
 
 static struct {
