@@ -23,12 +23,11 @@
  *                 clears it: steal.c
  *         idle    who is without work: idle.c
  *         floor   of a fork that lies in a deque: where
- * Always  K1  a worker that sleeps has found asked set at each worker, or has set it, after it had announced
- *             that; so has whoever leaves the search last, for those that sleep on
- *         K2  asked is cleared by nobody who has not looked afterwards and found nobody idle; or found somebody,
- *             and set it again
- *         K3  so whoever sleeps is known to the next fork or join of each worker, or one that will ask
- *             for it is awake: if that fork is shown, the push wakes one (idle.c, I4)
+ * Always  K1  whoever sleeps has found asked set at each worker, or has set it, after he had announced
+ *             that; so has a thread that leaves its slot vacant
+ *         K2  who clears asked looks afterwards, and sets it again if anybody is idle or a slot vacant
+ *         K3  so as long as anybody sleeps, asked is set: the next fork or join of each worker looks closer, and
+ *             if it shows something, that push wakes one (idle.c)
  *         K4  what is on the list is in no queue. What is shown leaves the list first, and does not come back
  *         K5  who forks owns the record until it is shown, and again when it is over, or taken back
  * Orders  K1  answer  asked  look -> steal.c's T3     cleared, and then idle is looked at

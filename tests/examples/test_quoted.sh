@@ -180,8 +180,8 @@ QUOTED
 int main(void)
 {
     (void)check;
-    (void)ex;
-    return fib(20) == 6765 ? status : 1;
+    (void)work;
+    return ex == NULL && fib(20) == 6765 ? 0 : 1;
 }
 END
 
