@@ -73,8 +73,8 @@ struct load_list {
 };
 
 /* bench/work: each file one list. */
-extern const struct load_list submit_loads, throughput_loads, fork_loads, many_loads, map_loads,
-    loop_loads, memory_loads, idle_loads;
+extern const struct load_list submit_loads, throughput_loads, fork_loads, join_loads, many_loads,
+    map_loads, loop_loads, memory_loads, idle_loads;
 
 extern struct plan plan;
 

@@ -29,8 +29,8 @@ enum {
 };
 
 static const struct load_list *const all_loads[] = {&submit_loads, &throughput_loads, &fork_loads,
-                                                    &many_loads,   &map_loads,        &loop_loads,
-                                                    &memory_loads, &idle_loads};
+                                                    &join_loads,   &many_loads,       &map_loads,
+                                                    &loop_loads,   &memory_loads,     &idle_loads};
 
 static const struct plan thorough = {
     .hot_ns = 120000000,

@@ -8,6 +8,9 @@
  * runs a future depends on what its uppermost task waits for. Each announces before it follows; so of
  * those who close a circle the last finds it, and those who close it at once may all find it.
  *
+ * Who can not leave his wait, because what he waits for uses what he has on his stack, tells another in
+ * the circle if he closes it: that one is woken, walks himself, and leaves if the circle is still there.
+ *
  * Only waits for one future without a deadline are edges, and only of workers: whoever else waits runs
  * nothing that could be waited for. A promise, or a future that is queued, leads nowhere.
  *
@@ -19,6 +22,8 @@
  * Words   waits      of a worker: how often it has announced and withdrawn, odd while it is announced;
  *                    its own thread moves it
  *         awaited    plain: for what, while waits is odd
+ *         may_be_told   plain: likewise: the wait can be left, and sleeps on the state of awaited
+ *         told       which of its waits closes a circle, as somebody says who can not leave his
  *         wait_lock  a withdrawal is made under it: who holds it, and finds waits odd, has an awaited
  *                    future that stays. Whoever follows holds one at a time
  *         state, runner   of a future: future.c, run.c
@@ -31,13 +36,18 @@
  *         D3  follow    state   look <- future.c's F3
  *         D4  follow    runner  look <- run.c's R1
  *         D5  follow    top_slot  look <- spare.c's E2
+ *         D6  tell      state   and release -> future.c's F2   told, before WAITED goes: whoever sets it again, and
+ *                                                              only then sleeps, knows
  * Why one is found: of the announcements in a circle one is last in the order of D1's fences; what
  * the others have stored before theirs, its walk sees. Where there are no fences it looks at theirs first. */
 #include "future/deadlock.h"
 
 #include "base/compiler.h"
+#include "base/futex.h"
 #include "future/run.h"
 #include "sched/pool.h"
+
+#include <limits.h>
 
 static bool is_running(const filch_future *f)
 {
@@ -114,9 +124,32 @@ static void note(struct fl_circle *circle, const filch_future *f)
     circle->n++;
 }
 
-/* Whether what f needs leads to w itself. Brent's way to see a circle: every now and then the place is
- * noted, twice as late each time. */
-static bool leads_back(const struct fl_worker *w, const filch_future *f, struct fl_circle *circle)
+/* Somebody in a circle who can leave it, and which of his waits it is. His pool is pinned. */
+struct member {
+    struct fl_worker *w; /* NULL: nobody */
+    uint64_t turn;
+};
+
+static void let_go_of(struct member *m)
+{
+    if (m->w != NULL)
+        fl_pool_unpin(m->w->pool);
+    m->w = NULL;
+}
+
+static void note_member(struct member *m, struct fl_worker *w, uint64_t turn)
+{
+    if (!w->may_be_told)
+        return;
+    let_go_of(m);
+    fl_pool_pin(w->pool);
+    *m = (struct member){w, turn};
+}
+
+/* Whether what f needs leads to w itself; m, or NULL, becomes one on the way who can leave. Brent's way to see
+ * a circle: every now and then the place is noted, twice as late each time. */
+static bool leads_back(const struct fl_worker *w, const filch_future *f, struct fl_circle *circle,
+                       struct member *m)
 {
     struct fl_worker *at = NULL;
     const struct fl_worker *noted = NULL;
@@ -137,6 +170,8 @@ static bool leads_back(const struct fl_worker *w, const filch_future *f, struct 
             return next == w;
         f = enter(next, turn);
         at = next;
+        if (m != NULL && f != NULL)
+            note_member(m, at, turn);
         if (++steps == note_at) {
             noted = next;
             note_at *= 2;
@@ -150,16 +185,49 @@ static uint64_t own_waits(const struct fl_worker *w)
     return fl_load(&w->waits, relaxed); /* own word */
 }
 
-void fl_deadlock_announce(struct fl_worker *w, filch_future *f)
+void fl_deadlock_announce(struct fl_worker *w, filch_future *f, bool may_be_told)
 {
     w->awaited = f;
+    w->may_be_told = may_be_told;
     fl_store_look(&w->waits, own_waits(w) + 1); /* D1 */
 }
 
 bool fl_deadlock_is_closed(struct fl_worker *w, struct fl_circle *circle)
 {
     circle->n = 0;
-    return leads_back(w, w->awaited, circle);
+    return leads_back(w, w->awaited, circle, NULL);
+}
+
+/* If he is still in that wait he stays until the lock is left, and so does what he waits for. */
+static void tell(const struct member *m)
+{
+    filch_future *f;
+
+    fl_pool_pin(m->w->pool);
+    f = enter(m->w, m->turn);
+    if (f == NULL)
+        return;
+    fl_store(&m->w->told, m->turn, relaxed);          /* settled by D6 */
+    fl_and(&f->state, ~(uint32_t)FL_WAITED, release); /* D6 */
+    fl_futex_wake(&f->state, INT_MAX);
+    leave(m->w);
+}
+
+void fl_deadlock_tell_another(struct fl_worker *w)
+{
+    struct fl_circle circle = {.n = 0};
+    struct member m = {NULL, 0};
+
+    if (leads_back(w, w->awaited, &circle, &m) && m.w != NULL)
+        tell(&m);
+    let_go_of(&m);
+}
+
+bool fl_deadlock_is_told(const struct fl_worker *w)
+{
+    uint64_t waits = own_waits(w);
+
+    return waits % 2 != 0 && fl_load(&w->told, relaxed) == waits; /* settled by D6 */
 }
 
 void fl_deadlock_report(struct fl_worker *w, const struct fl_circle *circle)

@@ -9,8 +9,9 @@
 struct fl_worker;
 
 /* The calling worker is about to sleep until f is over, whatever happens: from now on others may follow
- * to it, until it withdraws. The caller holds what keeps f until then. */
-void fl_deadlock_announce(struct fl_worker *w, filch_future *f);
+ * to it, until it withdraws. The caller holds what keeps f until then. may_be_told: it can leave, and sleeps
+ * on f's state, behind fl_deadlock_is_told. */
+void fl_deadlock_announce(struct fl_worker *w, filch_future *f, bool may_be_told);
 void fl_deadlock_withdraw(struct fl_worker *w);
 
 /* The futures of a circle, as far as there is room. */
@@ -21,6 +22,12 @@ struct fl_circle {
 
 /* After the announcement: whether that has closed a circle, and then which. */
 bool fl_deadlock_is_closed(struct fl_worker *w, struct fl_circle *circle);
+
+/* ... if it has closed one that the caller can not leave, tells another in it, who can. */
+void fl_deadlock_tell_another(struct fl_worker *w);
+
+/* Whether somebody has told the caller that his wait closes a circle: he looks again whether it does. */
+bool fl_deadlock_is_told(const struct fl_worker *w);
 
 /* Tells the hook of w's pool, if it has one; or of the circle of f alone. */
 void fl_deadlock_report(struct fl_worker *w, const struct fl_circle *circle);

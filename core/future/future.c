@@ -26,7 +26,7 @@
  *         B7  whose move took PENDING to CANCELLED has what the task was to run with: nobody else reads
  *             it any more, not whoever takes the task out of the queue
  * Orders  F1  settle  state  swap release -> F2     value and status before the state that shows them
- *         F2  read    state  acquire <- F1 F3
+ *         F2  read    state  acquire <- F1 F3 deadlock.c's D6
  *         F3  cancel  state  CAS release -> F2 deadlock.c's D3      and rest: a run before the next one
  *         F4  count   refs   sub acq_rel -> F5 F6   what was done with it before it is freed
  *         F5  alone   refs   acquire <- F4          the only reference left is ours

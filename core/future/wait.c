@@ -190,9 +190,13 @@ static struct wait wait_begin(const filch_future *f, filch_deadline deadline)
 
 static int sleep_on_state(filch_future *f, filch_deadline deadline)
 {
+    const struct fl_worker *w = fl_worker_self();
+
     while (fl_future_expect(f)) {
         uint32_t state = fl_load(&f->state, relaxed); /* hint: the kernel compares it again */
 
+        if (fl_unlikely(w != NULL) && fl_deadlock_is_told(w))
+            return FILCH_EDEADLK;
         if ((state & FL_PHASE) < FL_OVER && (state & FL_WAITED) != 0 &&
             fl_futex_wait(&f->state, state, deadline) != 0)
             return is_over(f) ? 0 : FILCH_ETIMEDOUT;
@@ -214,7 +218,7 @@ static int sleep_in(struct wait *wait, int (*sleep)(void *what, filch_deadline d
         filch_deadline moment = fl_saturating_add(fl_now(), MOMENT_NS);
 
         status = sleep(what, moment < wait->deadline ? moment : wait->deadline);
-        if (status == 0 || has_passed(wait->deadline))
+        if (status == 0 || status == FILCH_EDEADLK || has_passed(wait->deadline))
             return status;
         wait->has_spare = fl_block_begin(wait->w->pool);
     }
@@ -244,21 +248,30 @@ static void withdraw(struct wait *wait)
     wait->is_announced = false;
 }
 
-/* Nothing but the end of f would wake the caller. True: and that would never come. Apart, for waits nest,
- * and a circle takes room. */
-static fl_apart bool closes_a_circle(struct wait *wait, filch_future *f)
+/* Of whoever has announced himself. */
+static fl_apart bool is_in_a_circle(struct wait *wait)
 {
     struct fl_circle circle;
 
-    if (wait->w == NULL || wait->deadline != FILCH_FOREVER)
-        return false;
-    fl_deadlock_announce(wait->w, f);
-    wait->is_announced = true;
-    if (wait->is_stubborn || !fl_deadlock_is_closed(wait->w, &circle))
+    if (!fl_deadlock_is_closed(wait->w, &circle))
         return false;
     withdraw(wait);
     fl_deadlock_report(wait->w, &circle);
     return true;
+}
+
+/* Nothing but the end of f would wake the caller, or whoever else closes a circle. True: and that would never
+ * come. Apart, for waits nest, and a circle takes room. */
+static fl_apart bool closes_a_circle(struct wait *wait, filch_future *f, bool sleeps_on_state)
+{
+    if (wait->w == NULL || wait->deadline != FILCH_FOREVER)
+        return false;
+    fl_deadlock_announce(wait->w, f, sleeps_on_state && !wait->is_stubborn);
+    wait->is_announced = true;
+    if (!wait->is_stubborn)
+        return is_in_a_circle(wait);
+    fl_deadlock_tell_another(wait->w);
+    return false;
 }
 
 static int sleep_on_one(void *f, filch_deadline deadline)
@@ -296,13 +309,17 @@ static int await_one(filch_future *f, filch_deadline deadline, bool is_stubborn)
             continue;
         if (spin(&wait, one_is_over, f))
             continue;
-        if (closes_a_circle(&wait, f))
+        if (closes_a_circle(&wait, f, f->home == NULL || f->home->ops->wait == NULL))
             return FILCH_EDEADLK;
         if (may_sleep(&wait)) {
             status = sleep_in(&wait, sleep_on_one, f);
             fl_spin_slept(&wait.spin);
+            if (status == FILCH_EDEADLK && is_in_a_circle(&wait))
+                return FILCH_EDEADLK;
             withdraw(&wait);
-            return status;
+            if (status != FILCH_EDEADLK)
+                return status;
+            wait.has_spare = false; /* the circle was left by another: once more */
         }
         withdraw(&wait);
     }
@@ -368,7 +385,7 @@ int fl_await(const struct fl_awaited *a, filch_deadline deadline)
             continue;
         if (spin(&wait, a->is_over, a->what))
             continue;
-        if (a->only != NULL && closes_a_circle(&wait, a->only))
+        if (a->only != NULL && closes_a_circle(&wait, a->only, false))
             return FILCH_EDEADLK;
         if (may_sleep(&wait)) {
             int status = sleep_in(&wait, a->sleep, a->what);

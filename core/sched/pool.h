@@ -105,9 +105,11 @@ struct fl_worker {
     /* Everybody's. */
     alignas(FL_LINE_PAIR) fl_atomic(uint32_t) life; /* enum fl_life: spare.c */
     fl_atomic(uint32_t) asked;                      /* enum fl_asked: future/forkjoin.c */
-    struct fl_lock wait_lock;                       /* these three: future/deadlock.c */
+    struct fl_lock wait_lock;                       /* these five: future/deadlock.c */
     fl_atomic(uint64_t) waits;
+    fl_atomic(uint64_t) told;
     filch_future *awaited;
+    bool may_be_told;
     struct fl_deque deque;
 };
 
@@ -281,7 +283,6 @@ unsigned fl_idle_wants(struct fl_pool *p); /* so many workers have nothing to do
 void fl_idle_wake_all(struct fl_pool *p);
 bool fl_pool_is_crowded(struct fl_pool *p,
                         bool from_outside); /* the caller, awake, is one more than there are CPUs */
-void fl_idle_meet(struct fl_pool *p);       /* orders the caller among those who announce */
 uint32_t
 fl_idle_hungry(struct fl_pool *p);    /* who would take work, or could be started for it: a look */
 void fl_idle_meet(struct fl_pool *p); /* orders the caller among those who announce */

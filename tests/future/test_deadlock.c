@@ -227,6 +227,81 @@ static int wait_for_the_other(void *arg, void **result)
     return 0;
 }
 
+/* ---- Who can not leave tells another ---- */
+
+struct trapped {
+    filch_future *parent;
+    struct gate known; /* the parent's future */
+    struct gate taken;
+    filch_executor *ex;
+};
+
+static int wait_for_the_trapped(void *arg, void **result)
+{
+    struct trapped *t = arg;
+
+    (void)result;
+    gate_pass(&t->taken);
+    return filch_future_result(t->parent, FILCH_FOREVER, NULL);
+}
+
+static int fork_into_a_trap(void *arg, void **result)
+{
+    struct trapped *t = arg;
+    filch_task fork;
+
+    (void)result;
+    gate_pass(&t->known);
+    filch_fork(&fork, wait_for_the_trapped, t);
+    while (fl_load(&t->taken.arrived, acquire) == 0) { /* <- gate_pass */
+        filch_task other;
+
+        filch_fork(&other, task_echo, NULL);
+        sched_yield();
+        test_check(filch_join(&other, NULL) == 0);
+    }
+    gate_open(&t->taken);
+    return filch_join(&fork, NULL);
+}
+
+static int map_into_a_trap(void *arg, void **result)
+{
+    struct trapped *t = arg;
+    void *args[] = {t};
+
+    (void)result;
+    gate_pass(&t->known);
+    gate_open(&t->taken);
+    return filch_map_array(t->ex, wait_for_the_trapped, args, NULL, 1);
+}
+
+/* The parent may be the last to close the circle, or the other; or it runs the other itself. */
+static void trap(filch_task_fn *fn, unsigned workers)
+{
+    filch_executor *ex = pool_with((filch_options){.workers = workers, .spin_ns = -1});
+
+    for (size_t turn = test_scaled(100); turn > 0; turn--) {
+        struct trapped t = {.ex = ex};
+
+        t.parent = submit(ex, fn, &t);
+        gate_await(&t.known, 1);
+        gate_open(&t.known);
+        assert_int_equal(finish(t.parent), FILCH_EDEADLK);
+    }
+    filch_executor_destroy(ex);
+}
+
+TEST(in_a_circle_through_a_join_the_fork_is_told)
+{
+    trap(fork_into_a_trap, 2);
+}
+
+TEST(in_a_circle_through_a_map_of_an_array_the_call_is_told)
+{
+    trap(map_into_a_trap, 2);
+    trap(map_into_a_trap, 1);
+}
+
 TEST(tasks_in_the_caller_s_memory_that_wait_for_each_other_are_a_circle)
 {
     filch_executor *ex = pool_of(2);

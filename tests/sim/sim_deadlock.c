@@ -86,7 +86,7 @@ static void waits_for(struct fl_worker *w, filch_future *f)
 
     if (is_over(f))
         return;
-    fl_deadlock_announce(w, f);
+    fl_deadlock_announce(w, f, false);
     if (fl_deadlock_is_closed(w, &found)) {
         fl_add(&told, 1, relaxed);
         sim_check(found.n >= 1 && found.n <= PLAYERS);
@@ -365,7 +365,7 @@ SCENARIO(who_waits_for_a_circle_without_being_in_it_is_not_told)
     sim_spawn(waits_for_its_neighbour, (void *)1);
     sim_spawn(waits_for_its_neighbour, (void *)2);
     w = act_as_worker(0);
-    fl_deadlock_announce(w, own[1]);
+    fl_deadlock_announce(w, own[1], false);
     sim_check(!fl_deadlock_is_closed(w, &found));
     SIM_AWAIT(is_over(own[1]));
     fl_deadlock_withdraw(w);

@@ -47,6 +47,7 @@ static void begin(unsigned workers)
 {
     value = other_value = 0;
     make_pool_by_hand(workers, 0);
+    fl_init(&pool->blocks_out, INT64_C(1) << 40); /* its slabs hand out */
     sim_solo_begin();
     for (unsigned i = 0; i < workers; i++)
         fl_store(&fl_worker_at(pool, i)->asked, FL_NOT_ASKED, relaxed);
@@ -119,7 +120,7 @@ static void show(void)
     sim_check(FILCH_FORKS->newest == NULL);
 }
 
-SCENARIO(a_fork_runs_at_its_join_or_where_it_was_taken, .spurious = 1)
+SCENARIO(a_fork_runs_at_its_join_or_where_it_was_taken, .ghost = watch_pool, .spurious = 1)
 {
     begin(2);
     fork_as(0);
@@ -162,7 +163,7 @@ SCENARIO(a_record_may_be_forked_again_when_it_is_joined)
     end();
 }
 
-SCENARIO(of_two_forks_the_older_is_taken_first)
+SCENARIO(of_two_forks_the_older_is_taken_first, .ghost = watch_pool)
 {
     begin(2);
     fork_as(0);
@@ -388,7 +389,7 @@ SCENARIO(a_task_forks_on_one_worker)
     sim_check(value == 1);
 }
 
-SCENARIO(a_task_forks_beside_a_worker_without_work)
+SCENARIO(a_task_forks_beside_a_worker_without_work, .ghost = watch_pool)
 {
     executor(2);
     run(forks_one, 0);
@@ -482,6 +483,39 @@ SCENARIO(a_task_waits_for_what_its_fork_does)
 {
     executor(1);
     run(waits_for_its_fork, 0);
+}
+
+/* Who forks can not leave the join: so the fork is told, whoever closes the circle. */
+static filch_task *forker;
+
+static int waits_for_its_forker(void *arg, void **result)
+{
+    (void)arg, (void)result;
+    sim_check(filch_task_result(forker, FILCH_FOREVER, NULL) == FILCH_EDEADLK);
+    return 3;
+}
+
+static int forks_into_a_circle(void *arg, void **result)
+{
+    filch_task *t = task_create();
+    int status;
+
+    (void)arg, (void)result;
+    filch_fork(t, waits_for_its_forker, NULL);
+    fl_forks_show_all();
+    status = filch_join(t, NULL);
+    sim_free(t);
+    return status;
+}
+
+SCENARIO(a_fork_that_waits_for_its_forker_is_told, .spurious = 1)
+{
+    forker = task_create();
+    executor(2);
+    sim_check(filch_submit_task(ex, forker, forks_into_a_circle, NULL) == 0);
+    sim_check(filch_task_result(forker, FILCH_FOREVER, NULL) == 3);
+    sim_free(forker);
+    filch_executor_destroy(ex);
 }
 
 static int forks_below_a_wait(void *arg, void **result)
