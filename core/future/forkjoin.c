@@ -22,19 +22,23 @@
  *         asked   of a worker: whether somebody wants to see some. Anybody sets it, the worker alone
  *                 clears it: steal.c
  *         idle    who is without work: idle.c
+ *         top     of the worker's deque: deque.c
  *         floor   of a fork that lies in a deque: where
- * Always  K1  whoever sleeps has found asked set at each worker, or has set it, after he had announced
- *             that; so has a thread that leaves its slot vacant
- *         K2  who clears asked looks afterwards, and sets it again if anybody is idle or a slot vacant
- *         K3  so as long as anybody sleeps, asked is set: the next fork or join of each worker looks closer, and
- *             if it shows something, that push wakes one (idle.c)
- *         K4  what is on the list is in no queue. What is shown leaves the list first, and does not come back
- *         K5  who forks owns the record until it is shown, and again when it is over, or taken back
- * Orders  K1  answer  asked  look -> steal.c's T3     cleared, and then idle is looked at
- * Why nobody sleeps unasked: he announces in idle, and then looks at asked; the worker clears asked, and
- * then looks at idle. In the single order one sees the other: he finds it clear and sets it, or the
- * worker finds him and sets it. Who waits for what the worker runs (FL_ASKED_BY_WAITER) asks again and
- * again until he sleeps, and then a spare asks in his place. */
+ * Always  L1  whoever sleeps, or leaves the search last while others sleep, has found asked set at each
+ *             worker whose deque was empty, or has set it, after he had said so in idle; so has a thread
+ *             that leaves its slot vacant, and create for those that have none yet
+ *         L2  who clears asked looks afterwards, and sets it again unless as many lie in his deque as are hungry:
+ *             asleep, searching, or not started yet
+ *         L3  so as long as anybody sleeps, each worker is asked, or somebody is awake who will take what lies
+ *             in its deque or, if that is gone, ask: the push of that has chosen him, or found him searching
+ *         L4  what is on the list is in no queue. What is shown leaves the list first, and does not come back
+ *         L5  who forks owns the record until it is shown, and again when it is over, or taken back
+ * Orders  K1  answer  asked  look -> steal.c's T3      cleared; then idle (idle.c, N1) and top are looked at
+ *         K2  answer  top    look <- deque.c's D6
+ * Why nobody sleeps unasked: he says so in idle, or takes what is in the deque, and then looks at asked; the
+ * worker clears asked, and then looks at both. In the single order one sees the other: he finds it clear
+ * and sets it, or the worker finds him, or the task gone, and sets it. Who waits for what the worker runs
+ * (FL_ASKED_BY_WAITER) asks again and again until he sleeps, and then a spare asks in his place. */
 #include "future/forkjoin.h"
 
 #include "future/run.h"
@@ -153,32 +157,30 @@ void fl_forks_show_all(void)
     }
 }
 
-static size_t queued(struct fl_worker *w)
-{
-    return (size_t)(fl_deque_bottom(&w->deque) -
-                    fl_load(&w->deque.top, relaxed)); /* hint: thieves may have taken more */
-}
-
-/* How many more would be taken at once, were they shown. */
+/* Whether more would be taken at once, were it shown. */
 static bool is_more_wanted(struct fl_worker *w)
 {
-    uint32_t asked = fl_load(&w->asked, relaxed); /* hint: K1 decides */
-    uint32_t hungry;
+    uint64_t bottom = fl_deque_bottom(&w->deque);
+    uint32_t hungry = fl_idle_hungry(w->pool); /* idle.c, N1 */
 
-    if (asked == FL_ASKED_BY_WAITER) {
-        fl_store(&w->asked, FL_ASKED_BY_IDLE, relaxed); /* hint: he will ask again */
-        if (queued(w) == 0)
+    return hungry > bottom - fl_look(&w->deque.top); /* K2 */
+}
+
+/* Whether to show something; otherwise the worker is not asked any more. */
+static bool has_to_show(struct fl_worker *w)
+{
+    if (fl_load(&w->asked, relaxed) == FL_ASKED_BY_WAITER) { /* hint: he asks again */
+        fl_store(&w->asked, FL_ASKED_BY_IDLE, relaxed);      /* hint */
+        if (fl_deque_looks_empty(&w->deque))
             return true;
     }
-    hungry = fl_idle_hungry(w->pool);
-    if (hungry == 0) {
-        fl_store_look(&w->asked, FL_NOT_ASKED); /* K1 */
-        hungry = fl_idle_hungry(w->pool);
-        if (hungry == 0)
-            return false;
-        fl_store(&w->asked, FL_ASKED_BY_IDLE, relaxed); /* K2; settled by the look */
-    }
-    return queued(w) < hungry;
+    if (is_more_wanted(w))
+        return true;
+    fl_store_look(&w->asked, FL_NOT_ASKED); /* K1 */
+    if (!is_more_wanted(w))
+        return false;
+    fl_store(&w->asked, FL_ASKED_BY_IDLE, relaxed); /* settled by the look */
+    return true;
 }
 
 void filch_fork_answer(void)
@@ -187,7 +189,7 @@ void filch_fork_answer(void)
 
     if (w == NULL) {
         FILCH_FORKS->asked = fl_forks_unasked(); /* a forked child's: nobody is there */
-    } else if (is_more_wanted(w)) {
+    } else if (has_to_show(w)) {
         size_t n = count_forks();
 
         show(w, n, n - n / 2);

@@ -21,7 +21,7 @@
  *         D3  pop    top      look <- D6        }  raises: in the single order one sees the other
  *         D4  steal  top      look <- D6
  *         D5  steal  bottom   look <- D1 D2
- *         D6  both   top CAS  seq_cst -> D3 D4 D7 D10
+ *         D6  both   top CAS  seq_cst -> D3 D4 D7 D10 forkjoin.c's K2
  *         D7  push   top      acquire <- D6        the winner has read the slot before we refill it
  *         D8  grow   slots    release -> D9        copied slots before the array that holds them
  *         D9  steal  slots    acquire <- D8

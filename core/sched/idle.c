@@ -68,7 +68,7 @@ static uint32_t tokens(uint32_t idle)
 
 uint32_t fl_idle_hungry(struct fl_pool *p)
 {
-    uint32_t idle = fl_look(&p->idle);    /* N1 */
+    uint32_t idle = fl_look(&p->idle);    /* N1: after a fork's answer, forkjoin.c's K1 */
     int32_t vacant = fl_look(&p->vacant); /* N8 */
 
     return searchers(idle) + sleepers(idle) + (vacant > 0 ? (uint32_t)vacant : 0);

@@ -312,6 +312,41 @@ SCENARIO(whoever_sleeps_has_asked_or_has_been_seen)
     end();
 }
 
+/* A worker takes the last that was shown, and looks behind itself for one that sleeps on. */
+static void takes_and_looks(void *arg)
+{
+    struct fl_task *task = fl_deque_steal(&fl_worker_at(pool, 0)->deque);
+
+    (void)arg;
+    was_seen = fl_work_is_visible(pool);
+    if (task == NULL)
+        return;
+    act_as_worker(1);
+    fl_worker_run(fl_worker_at(pool, 1), task);
+    act_as_nobody();
+}
+
+SCENARIO(whoever_sleeps_on_is_asked_for_or_has_been_seen)
+{
+    struct fl_worker *w;
+
+    begin(2);
+    w = fork_as(0);
+    filch_fork(own, work, &value);
+    show();
+    fl_store(&pool->idle, 1U << 10, relaxed); /* a sleeper, for whom that is enough */
+    fl_store(&w->asked, FL_ASKED_BY_IDLE, relaxed);
+    sim_spawn(takes_and_looks, NULL);
+    filch_fork(another, work, &other_value);
+    sim_join_all();
+    sim_check(was_seen || fl_load(&pool->idle, relaxed) >> 21 != 0 ||
+              fl_load(&w->asked, relaxed) != FL_NOT_ASKED);
+    join(another, 0, &other_value);
+    join(own, 0, &value);
+    fork_no_more();
+    end();
+}
+
 static void clears(void *arg)
 {
     (void)arg;
