@@ -85,7 +85,9 @@ FILCH_API void filch_future_release(filch_future *f);
  *     FILCH_EDEADLK     f is the calling task, or one that the calling thread runs further down; or
  *                       with FILCH_FOREVER, f waits in turn for one of these, directly or through
  *                       other tasks, on whatever executor. Whoever closes such a circle is told, or
- *                       several who close it at once; the others wait on. Followed are waits for one
+ *                       several who close it at once; the others wait on. If it is closed by who can
+ *                       not leave it (filch_join, filch_map_array), another in it is told who waits by
+ *                       this, filch_future_error or filch_task_result. Followed are waits for one
  *                       future (filch_wait of one, filch_task_result too) without a deadline
  *     FILCH_EBROKEN     the executor broke before it ran
  *     FILCH_EEXPIRED    it was not started by start_by (submit.h)

@@ -28,7 +28,7 @@ extern "C" {
  * that nothing of args is in use any more; or as filch_submit, with no call made.
  * Blocks   until every call is over; on a worker it helps as filch_future_result does. It is not told
  *          of a circle (FILCH_EDEADLK), for its calls go on: a call that waits for the task that has called
- *          this, or for one that waits for that, may wait for ever. */
+ *          this, or for one that waits for that, is told instead if it waits by filch_future_result. */
 FILCH_API FILCH_CHECK int filch_map_array(filch_executor *ex, filch_task_fn *fn, void *const args[],
                                           void *results[], size_t n);
 
