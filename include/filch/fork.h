@@ -58,8 +58,17 @@ enum {
     FILCH_FORK_ARG = 4
 };
 
+/* Code of a shared library calls a function of the system's for each look at it, which doubles the price of
+ * a fork. One that is loaded with its program, or is sure of the few bytes that dlopen has for such code, may
+ * define FILCH_FORK_INITIAL_EXEC before this header, and forks as fast as the program. */
+#ifdef FILCH_FORK_INITIAL_EXEC
+#    define FILCH_FORK_MODEL_ __attribute__((tls_model("initial-exec")))
+#else
+#    define FILCH_FORK_MODEL_
+#endif
+
 #ifndef FILCH_FORKS /* the library's own tests have another place */
-__extension__ extern FILCH_API __thread struct filch_forks filch_forks;
+__extension__ extern FILCH_API FILCH_FORK_MODEL_ __thread struct filch_forks filch_forks;
 #    define FILCH_FORKS (&filch_forks)
 #endif
 

@@ -268,7 +268,7 @@ static void takes_and_shows(void *arg)
     fork_no_more();
 }
 
-SCENARIO(whoever_waits_for_a_fork_runs_what_that_has_forked, .spurious = 1)
+SCENARIO(whoever_waits_for_a_fork_runs_what_that_has_forked, .ghost = watch_pool, .spurious = 1)
 {
     begin(2);
     fork_as(0);
