@@ -75,7 +75,7 @@ LOOKS = [
      "        if (!fl_deque_looks_empty(&lane->deque))\n            return true;",
      "        (void)0;"),
     ("workers' deques are no source that is looked at before a sleep", "core/sched/steal.c",
-     "if (victim != NULL && !fl_deque_looks_empty(&victim->deque))", "if (false)"),
+     "        if (!fl_deque_looks_empty(&victim->deque))\n", "        if (false)\n"),
 
     # stop.c: when nothing is left.
     ("quiet is told without a look whether it is", "core/sched/stop.c",

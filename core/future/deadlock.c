@@ -36,8 +36,8 @@
  *         D3  follow    state   look <- future.c's F3
  *         D4  follow    runner  look <- run.c's R1
  *         D5  follow    top_slot  look <- spare.c's E2
- *         D6  tell      state   and release -> future.c's F2   told, before WAITED goes: whoever sets it again, and
- *                                                              only then sleeps, knows
+ *         D6  tell      state   add release -> future.c's F2 wait.c's J2   told before the count: who sleeps
+ *                                                                   on another count has to look again
  * Why one is found: of the announcements in a circle one is last in the order of D1's fences; what
  * the others have stored before theirs, its walk sees. Where there are no fences it looks at theirs first. */
 #include "future/deadlock.h"
@@ -207,8 +207,8 @@ static void tell(const struct member *m)
     f = enter(m->w, m->turn);
     if (f == NULL)
         return;
-    fl_store(&m->w->told, m->turn, relaxed);          /* settled by D6 */
-    fl_and(&f->state, ~(uint32_t)FL_WAITED, release); /* D6 */
+    fl_store(&m->w->told, m->turn, relaxed); /* settled by D6 */
+    fl_add(&f->state, FL_NUDGE, release);    /* D6 */
     fl_futex_wake(&f->state, INT_MAX);
     leave(m->w);
 }

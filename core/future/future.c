@@ -6,7 +6,8 @@
  *                  through SETTLING, so that of two who complete it one writes; a periodic one goes
  *                  back to PENDING between runs. Beside it, WAITED: somebody sleeps on this word;
  *                  TAKEN: the result of what has FINISHED is moved out; OBSERVED: somebody has read
- *                  that it FAILED; STOP: it was cancelled in a run, and is CANCELLED after it
+ *                  that it FAILED; STOP: it was cancelled in a run, and is CANCELLED after it;
+ *                  NUDGE: a count, so that no sleeper misses that he was told (deadlock.c, D6)
  *         refs     references: the handle's, the queue's; the last one frees
  *         waiters  callbacks, and waits for many: waiter.c
  *         runner, floor   written by whoever runs it (run.c), for a waiter to help (wait.c)

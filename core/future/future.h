@@ -27,7 +27,9 @@ enum {
     FL_TAKEN = 16, /* FINISHED, and the result has been moved out */
     FL_ALIKE = 32, /* FAILED with the domain of its code: as a task has, or as another future did */
     FL_OBSERVED = 64, /* FAILED, and somebody has read it */
-    FL_STOP = 128 /* a periodic one that runs: it is over, cancelled, after this run (timed.c) */
+    FL_STOP = 128, /* a periodic one that runs: it is over, cancelled, after this run (timed.c) */
+    FL_NUDGE =
+        256 /* from here on: how often a sleeper was told to look at something else (deadlock.c) */
 };
 
 enum fl_future_kind {

@@ -13,7 +13,8 @@
  *                         lies what it has pushed (run.c, waiter.c)
  * Always  A1  floor is believed only if the future is still running after it was read: whoever ends
  *             it puts something else there, after the state
- * Orders  J1  help  runner, floor  acquire <- run.c's R1 waiter.c's V6 */
+ * Orders  J1  help  runner, floor  acquire <- run.c's R1 waiter.c's V6
+ *         J2  sleep state          acquire <- deadlock.c's D6     the very word that the kernel compares */
 #include "future/wait.h"
 #include "base/clock.h"
 #include "base/compiler.h"
@@ -193,7 +194,7 @@ static int sleep_on_state(filch_future *f, filch_deadline deadline)
     const struct fl_worker *w = fl_worker_self();
 
     while (fl_future_expect(f)) {
-        uint32_t state = fl_load(&f->state, relaxed); /* hint: the kernel compares it again */
+        uint32_t state = fl_load(&f->state, acquire); /* J2 */
 
         if (fl_unlikely(w != NULL) && fl_deadlock_is_told(w))
             return FILCH_EDEADLK;

@@ -368,11 +368,11 @@ SCENARIO(an_answer_to_nobody_leaves_nobody_unasked)
 
 /* ---- an executor with threads ---- */
 
-static void executor(unsigned workers)
+static void executor_with(unsigned workers, unsigned spares)
 {
     filch_options o = {.size = sizeof o,
                        .workers = workers,
-                       .max_spares = 1,
+                       .max_spares = spares,
                        .spin_ns = -1,
                        .allocator = &sim_allocator};
 
@@ -380,6 +380,11 @@ static void executor(unsigned workers)
     sim_solo_begin();
     sim_check(filch_executor_create(&ex, &o) == 0);
     sim_solo_end();
+}
+
+static void executor(unsigned workers)
+{
+    executor_with(workers, 1);
 }
 
 static void run(filch_task_fn *fn, int expected)
@@ -546,7 +551,7 @@ static int forks_into_a_circle(void *arg, void **result)
 SCENARIO(a_fork_that_waits_for_its_forker_is_told, .spurious = 1)
 {
     forker = task_create();
-    executor(2);
+    executor_with(2, 2); /* whoever has no spare sleeps for moments, and looks again */
     sim_check(filch_submit_task(ex, forker, forks_into_a_circle, NULL) == 0);
     sim_check(filch_task_result(forker, FILCH_FOREVER, NULL) == 3);
     sim_free(forker);
