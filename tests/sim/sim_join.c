@@ -194,6 +194,19 @@ SCENARIO(the_older_of_two_may_be_joined_first)
     end();
 }
 
+SCENARIO(the_older_of_two_that_nobody_has_seen_may_be_joined_first)
+{
+    begin(1);
+    fork_as(0);
+    filch_fork(own, work, &value);
+    filch_fork(another, work, &other_value);
+    join(own, 0, &value);
+    join(another, 0, &other_value);
+    sim_check(value == 1 && other_value == 1);
+    fork_no_more();
+    end();
+}
+
 SCENARIO(a_fork_that_was_asked_for_is_shown_or_runs_at_its_join)
 {
     begin(2);
