@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include "base/atomic.h"
@@ -15,10 +16,14 @@
 #include "base/thread.h"
 
 enum {
-    MAX_TOGETHER = 64
+    MAX_TOGETHER = 64,
+    CALIBRATE_TURNS = 200000
 };
 
 struct plan plan;
+
+const struct metric latency_metrics[3] = {
+    {"p50", "ns", 0.5}, {"p99", "ns", 0.99}, {"p99.9", "ns", 0.999}};
 
 void bench_die(const char *format, ...)
 {
@@ -146,4 +151,74 @@ int64_t bench_together(unsigned n, void (*fn)(void *arg, unsigned i), void *arg)
             last = members[i].ended;
     }
     return last - began;
+}
+
+int64_t bench_producers(const struct bench_pool *p, unsigned n, void (*fn)(void *arg, unsigned i),
+                        void *arg)
+{
+    if (p->ops->producers != NULL)
+        return p->ops->producers(p->pool, n, fn, arg);
+    return bench_together(n, fn, arg);
+}
+
+void bench_submit_n(const struct bench_pool *p, filch_task_fn *fn, void *const args[], size_t n,
+                    struct job jobs[])
+{
+    if (p->ops->submit_n != NULL) {
+        p->ops->submit_n(p->pool, fn, args, n, jobs);
+        return;
+    }
+    for (size_t i = 0; i < n; i++)
+        p->ops->submit(p->pool, fn, args[i], &jobs[i]);
+}
+
+static double turns_per_ns;
+
+static uintptr_t turn(uintptr_t x, unsigned turns)
+{
+    for (unsigned i = 0; i < turns; i++) {
+        x = x * 6364136223846793005U + 1442695040888963407U;
+        __asm__ volatile("" : "+r"(x)); /* each turn is done */
+    }
+    return x;
+}
+
+void bench_calibrate(void)
+{
+    for (int i = 0; i < 3; i++) {
+        int64_t began = bench_now();
+
+        turn((uintptr_t)began, CALIBRATE_TURNS);
+        double rate = CALIBRATE_TURNS / (double)(bench_now() - began);
+        if (rate > turns_per_ns)
+            turns_per_ns = rate;
+    }
+}
+
+uintptr_t bench_work(uintptr_t x, unsigned ns)
+{
+    return turn(x, (unsigned)(turns_per_ns * ns));
+}
+
+static struct usage usage_of(int who)
+{
+    struct rusage r;
+
+    if (getrusage(who, &r) != 0)
+        bench_die("what was used up cannot be read");
+    return (struct usage){
+        .cpu_ns = (double)(r.ru_utime.tv_sec + r.ru_stime.tv_sec) * 1e9 +
+                  (double)(r.ru_utime.tv_usec + r.ru_stime.tv_usec) * 1e3,
+        .switches = (double)r.ru_nvcsw + (double)r.ru_nivcsw,
+    };
+}
+
+struct usage bench_usage(void)
+{
+    return usage_of(RUSAGE_SELF);
+}
+
+struct usage bench_own_usage(void)
+{
+    return usage_of(RUSAGE_THREAD);
 }

@@ -3,8 +3,9 @@
  * bench.h: what a load is, and what it says about one slice of its work.
  *
  * A load is one question with one address. Each side answers it in short slices, one side after the
- * other, round after round, so that whatever the machine does meanwhile happens to all of them. A
- * load checks what its tasks return before it reports a time. */
+ * other, round after round, so that whatever the machine does meanwhile happens to all of them. A slice
+ * has a process of its own, so that no runtime disturbs another. A load checks what its tasks return
+ * before it reports a time. */
 #ifndef FL_BENCH_DRIVER_BENCH_H
 #define FL_BENCH_DRIVER_BENCH_H
 
@@ -15,56 +16,93 @@
 #include <stdint.h>
 
 #include "driver/hist.h"
+#include "pools/pool.h"
 
-enum side {
-    SIDE_FILCH,
+/* The sides: pools by their number (pools.c), and behind them the machine, the least that it allows
+ * for. */
+enum {
+    SIDE_FILCH = 0,
+    SIDE_MALLOC, /* filch without an allocator of its own */
     SIDE_NAIVE,
     SIDE_CK,
-    SIDE_MACHINE, /* the least that the machine allows for */
-    SIDES
+    SIDES = 16,
+    SIDE_MACHINE = SIDES - 1
+};
+
+enum {
+    MAX_METRICS = 5
+};
+
+/* One of the figures that a load gives. */
+struct metric {
+    const char *name;
+    const char *unit;
+    double share; /* of the samples, that took no longer; 0: a figure, by its place in the slice */
 };
 
 /* How much of everything. */
 struct plan {
     int64_t hot_ns;  /* length of a hot slice */
+    int64_t open_ns; /* of a slice with tasks at their times */
     unsigned parked; /* samples of a parked slice */
     size_t tasks;    /* of a throughput slice */
     unsigned fib;    /* of a fork slice */
+    unsigned join;   /* Fibonacci's number of fork and join */
+    unsigned queens;
+    size_t leaves;   /* of skynet */
+    size_t sorted;   /* numbers */
+    size_t cheap;    /* elements of a loop over cheap ones */
     unsigned depth;  /* of a tree slice */
     size_t pending;  /* tasks of a memory slice */
     size_t many;     /* futures of a slice of many, in turns of as many as the load says */
     int64_t idle_ns; /* length of an idle slice */
+    unsigned lives;  /* executors made in a slice */
     unsigned rounds;
-    unsigned memory_rounds;
+    unsigned peer_rounds;   /* of the pools that are not filch's own */
+    unsigned memory_rounds; /* of loads that say so: once is enough, or takes long */
     double micro_seconds;
     int micro_repetitions;
 };
 
-/* What a slice found: either samples in hist, or a figure. */
+/* What a slice found: samples in hist, or figures, or both. */
 struct slice {
     struct hist *hist;
-    double figure;
+    double figure; /* the first */
+    double more[MAX_METRICS - 1];
+};
+
+struct bench_pool {
+    const struct pool *ops;
+    void *pool;
 };
 
 struct load {
-    const char *address;       /* "submit/hot/workers:1" */
-    const char *unit;          /* "ns" */
-    const char *limit;         /* what the machine's side measures; NULL: nothing */
-    const char *not_by_rivals; /* why only filch can do it; NULL: all can */
-    double at_most;            /* target: of the naive pool's figure (0: none) */
-    double at_most_units;      /* target: units (0: none) */
-    bool is_latency;           /* samples, not a figure */
-    bool fresh_process;        /* one slice a process */
+    const char *address;          /* "submit/hot/workers:1" */
+    const char *unit;             /* "ns" */
+    const char *limit;            /* what the machine's side measures; NULL: nothing */
+    const char *not_by_rivals;    /* why only filch can do it; NULL: all can */
+    const struct metric *metrics; /* NULL: one figure in that unit */
+    unsigned n_metrics;
+    bool few_rounds;
+    bool warms_up;  /* a first turn in the same process brings in the memory, and does not count */
+    bool at_length; /* left out unless all loads are asked for */
+    bool no_executor; /* it makes its own, or does without */
     unsigned workers;
     unsigned producers;
     unsigned call_ns; /* how long a call of a map works; 0: it is empty */
-    size_t many; /* futures waited for, links of a chain: one of a family "name/of:N" of loads */
-    /* ex has that many workers; the machine's side has none. Seconds that a slice takes. */
-    void (*run)(const struct load *load, filch_executor *ex, struct slice *slice);
-    void (*run_rival)(const struct load *load, filch_executor *ex,
-                      struct slice *slice); /* NULL: the same */
+    size_t many;    /* futures waited for, links of a chain: one of a family "name/of:N" of loads */
+    size_t kernel;  /* which of the divided works, as its file counts them */
+    double seconds; /* that a slice takes at length, about */
+
+    /* By any pool. */
+    void (*run)(const struct load *load, const struct bench_pool *p, struct slice *slice);
+    /* By those that stand behind filch's API: ex has that many workers. */
+    void (*run_api)(const struct load *load, filch_executor *ex, struct slice *slice);
+    void (*run_api_rival)(const struct load *load, filch_executor *ex,
+                          struct slice *slice); /* NULL: the same */
     void (*run_machine)(const struct load *load, struct slice *slice);
-    double (*seconds)(const struct load *load, enum side side);
+    /* Why that pool can't; NULL: it can, and so can all if there is no such function. */
+    const char *(*why_not)(const struct load *load, const struct pool *pool);
 };
 
 struct load_list {
@@ -73,21 +111,18 @@ struct load_list {
 };
 
 /* bench/work: each file one list. */
-extern const struct load_list submit_loads, throughput_loads, fork_loads, join_loads, many_loads,
-    map_loads, loop_loads, memory_loads, idle_loads;
+extern const struct load_list submit_loads, open_loads, throughput_loads, fork_loads, join_loads,
+    loop_loads, many_loads, map_loads, pending_loads, over_loads, idle_loads, life_loads;
+
+/* p50, p99 and p99.9 of samples in ns: the metrics of a latency. */
+#define LATENCY .metrics = latency_metrics, .n_metrics = 3
+extern const struct metric latency_metrics[3];
 
 extern struct plan plan;
-
-/* Ends the program: the figures would be wrong. */
-__attribute__((noreturn, format(printf, 1, 2))) void bench_die(const char *format, ...);
-
-/* status is 0, or the program ends. */
-void bench_must(int status, const char *what);
 
 /* NULL: out of memory ends the program. */
 void *bench_alloc(size_t n, size_t size);
 
-int64_t bench_now(void);
 void bench_sleep(int64_t ns);
 
 /* Keeps the calling thread on the i-th CPU it may use. False: there are not that many. */
@@ -97,5 +132,28 @@ void bench_unpin(void);
 /* Runs fn(arg, i) on n threads, which begin together. Returns the time from the beginning until the
  * last has ended, in ns. */
 int64_t bench_together(unsigned n, void (*fn)(void *arg, unsigned i), void *arg);
+
+/* The same on threads that may submit to p. */
+int64_t bench_producers(const struct bench_pool *p, unsigned n, void (*fn)(void *arg, unsigned i),
+                        void *arg);
+
+/* n jobs by one call, if the pool has one. */
+void bench_submit_n(const struct bench_pool *p, filch_task_fn *fn, void *const args[], size_t n,
+                    struct job jobs[]);
+
+/* Works for about so many ns, and gives back what came of it. */
+uintptr_t bench_work(uintptr_t x, unsigned ns);
+
+/* bench_work knows how fast it is: before the first use of a slice, outside what is measured. */
+void bench_calibrate(void);
+
+/* What the process, and of it the calling thread, has used up. */
+struct usage {
+    double cpu_ns;
+    double switches; /* of the context, wanted and not */
+};
+
+struct usage bench_usage(void);
+struct usage bench_own_usage(void);
 
 #endif /* FL_BENCH_DRIVER_BENCH_H */

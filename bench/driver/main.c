@@ -1,47 +1,52 @@
 /* SPDX-License-Identifier: MIT
  *
- * main.c: filch-bench: filch, its rivals and the machine side by side.
+ * main.c: filch-bench: filch, its rivals, the pools that people use, and the machine, side by side.
  *
- *     filch-bench [--quick] [--rounds N] [--only TEXT] [--no-steps] [--list]
- *                 [--json FILE] [--markdown FILE] [--data DIRECTORY] [--commit NAME]
+ *     filch-bench [--quick | --full] [--peers | --pools NAMES] [--rounds N] [--only TEXT] [--no-steps]
+ *                 [--list] [--json FILE] [--markdown FILE] [--data DIRECTORY] [--commit NAME]
  *
- * Round by round, every load is answered in short slices by filch, the naive pool, the pool made of
- * Concurrency Kit's parts, and the bare machine, beginning with another one each time. A slice has an
- * executor of its own. filch's has a jemalloc arena of its own; the rivals allocate with malloc, which
- * is jemalloc's too in this program, and faster for them than an arena, because it has thread caches.
- * At the end come the steps: small benchmarks of single structures, by Google Benchmark. */
+ * Round by round, every load is answered in short slices by each of the sides, beginning with another
+ * one each time. Without --peers these are filch, two rivals and the machine. At the end come the steps:
+ * small benchmarks of single structures, by Google Benchmark. */
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
+#include "driver/pools.h"
 #include "driver/progress.h"
 #include "driver/result.h"
+#include "driver/slices.h"
 #include "micro/micro.h"
 #include "shim/gbench.h"
 
 enum {
-    MAX_LOADS = 96,
-    SIDE_TEXT = 32
+    MAX_LOADS = 160
 };
 
-static const struct load_list *const all_loads[] = {&submit_loads, &throughput_loads, &fork_loads,
-                                                    &join_loads,   &many_loads,       &map_loads,
-                                                    &loop_loads,   &memory_loads,     &idle_loads};
+static const struct load_list *const all_loads[] = {
+    &submit_loads, &open_loads, &throughput_loads, &fork_loads, &join_loads, &loop_loads,
+    &many_loads,   &map_loads,  &pending_loads,    &over_loads, &idle_loads, &life_loads};
 
 static const struct plan thorough = {
     .hot_ns = 120000000,
-    .parked = 300,
+    .open_ns = 400000000,
+    .parked = 200,
     .tasks = 200000,
     .fib = 24,
+    .join = 25,
+    .queens = 10,
+    .leaves = 1000000,
+    .sorted = 10000000,
+    .cheap = 10000000,
     .depth = 16,
     .pending = 1000000,
     .many = 100000,
-    .idle_ns = 200000000,
+    .idle_ns = 1000000000,
+    .lives = 100,
     .rounds = 9,
+    .peer_rounds = 5,
     .memory_rounds = 3,
     .micro_seconds = 0.02,
     .micro_repetitions = 9,
@@ -49,17 +54,31 @@ static const struct plan thorough = {
 
 static const struct plan quick = {
     .hot_ns = 40000000,
-    .parked = 100,
-    .tasks = 200000,
+    .open_ns = 80000000,
+    .parked = 60,
+    .tasks = 50000,
     .fib = 22,
+    .join = 20,
+    .queens = 8,
+    .leaves = 100000,
+    .sorted = 300000,
+    .cheap = 1000000,
     .depth = 14,
     .pending = 1000000,
     .many = 100000,
     .idle_ns = 100000000,
+    .lives = 20,
     .rounds = 3,
+    .peer_rounds = 1,
     .memory_rounds = 1,
     .micro_seconds = 0.005,
     .micro_repetitions = 3,
+};
+
+enum length {
+    NORMAL,
+    QUICK,
+    FULL
 };
 
 static struct {
@@ -68,102 +87,27 @@ static struct {
     const char *markdown;
     const char *data;
     const char *commit;
-    bool is_quick;
+    enum length length;
     bool no_steps;
     unsigned rounds;
     struct result results[MAX_LOADS];
     size_t n;
     struct micro_list micros;
-    double done; /* seconds of the expected ones */
+    char *child_options[4]; /* those that a slice's process has to know */
 } run;
 
-static const char *side_name(enum side side)
+static void choose_plan(void)
 {
-    static const char *const names[SIDES] = {"filch", "naive", "ck", "machine"};
-
-    return names[side];
-}
-
-/* ---- one slice */
-
-static filch_executor *executor_of(const struct load *load, enum side side)
-{
-    static const enum filch_backend backends[] = {FILCH_BACKEND_STEAL, FILCH_BACKEND_MUTEX,
-                                                  FILCH_BACKEND_CK};
-    filch_options options = {
-        .size = sizeof options,
-        .workers = load->workers,
-        .name = side_name(side),
-        .backend = backends[side],
-    };
-    filch_allocator arena;
-    filch_executor *ex;
-
-    if (side == SIDE_FILCH && filch_allocator_jemalloc(&arena) == 0)
-        options.allocator = &arena;
-    int status = filch_executor_create(&ex, &options);
-    if (status == FILCH_ENOTSUP)
-        return NULL;
-    bench_must(status, "an executor");
-    return ex;
-}
-
-/* False: this build has no such executor. */
-static bool run_slice(const struct load *load, enum side side, struct slice *slice)
-{
-    if (side == SIDE_MACHINE) {
-        load->run_machine(load, slice);
-        return true;
+    plan = run.length == QUICK ? quick : thorough;
+    if (run.length == FULL) {
+        plan.rounds = plan.peer_rounds;
+        plan.idle_ns = 10000000000;
+        plan.memory_rounds = 1;
     }
-    filch_executor *ex = executor_of(load, side);
-    if (ex == NULL)
-        return false;
-    if (side != SIDE_FILCH && load->run_rival != NULL)
-        load->run_rival(load, ex, slice);
-    else
-        load->run(load, ex, slice);
-    filch_executor_destroy(ex);
-    return true;
-}
-
-static void child_slice(const char *address, const char *side, int out)
-{
-    char *argv[] = {"filch-bench", run.is_quick ? "--quick" : "--no-steps",
-                    "--one",       (char *)(uintptr_t)address,
-                    "--side",      (char *)(uintptr_t)side,
-                    NULL};
-
-    dup2(out, STDOUT_FILENO);
-    execv("/proc/self/exe", argv);
-    _exit(127);
-}
-
-/* The same in a new process, which prints the figure. */
-static bool run_slice_fresh(const struct load *load, enum side side, struct slice *slice)
-{
-    int ends[2];
-    char line[64] = "";
-    int status;
-
-    if (pipe(ends) != 0)
-        bench_die("no pipe: %s", strerror(errno));
-    fflush(NULL);
-    pid_t child = fork();
-    if (child < 0)
-        bench_die("no process: %s", strerror(errno));
-    if (child == 0)
-        child_slice(load->address, side_name(side), ends[1]);
-    close(ends[1]);
-    FILE *in = fdopen(ends[0], "r");
-    bool said = in != NULL && fgets(line, sizeof line, in) != NULL;
-    if (in != NULL)
-        fclose(in);
-    if (waitpid(child, &status, 0) != child || status != 0 || !said)
-        bench_die("%s by %s did not come to its end", load->address, side_name(side));
-    if (strcmp(line, "none\n") == 0)
-        return false;
-    slice->figure = strtod(line, NULL);
-    return true;
+    if (run.rounds != 0)
+        plan.rounds = plan.peer_rounds = run.rounds;
+    if (run.length != NORMAL)
+        run.child_options[0] = run.length == QUICK ? "--quick" : "--full";
 }
 
 static const struct load *find_load(const char *address)
@@ -177,93 +121,40 @@ static const struct load *find_load(const char *address)
     bench_die("no load is called %s", address);
 }
 
-/* --one: the child's side of run_slice_fresh. */
 static int run_one(const char *address, const char *side_text)
 {
-    const struct load *load = find_load(address);
-    struct slice slice = {.hist = bench_alloc(1, sizeof *slice.hist)};
-
-    for (int side = 0; side < SIDES; side++) {
-        if (strcmp(side_name((enum side)side), side_text) != 0)
-            continue;
-        if (!run_slice(load, (enum side)side, &slice))
-            puts("none");
-        else if (load->is_latency)
-            printf("%.3f\n", hist_percentile(slice.hist, 0.5));
-        else
-            printf("%.3f\n", slice.figure);
-        free(slice.hist);
-        return 0;
+    for (unsigned side = 0; side < SIDES; side++) {
+        if (strcmp(pools_name(side), side_text) == 0)
+            return slice_answer(find_load(address), side);
     }
     bench_die("no side is called %s", side_text);
 }
 
-/* ---- all rounds */
+/* ---- which loads, by which sides */
 
-/* Why a side is not asked; NULL: it is. */
-static const char *why_not(const struct load *load, enum side side)
+static const char *why_not(const struct load *load, unsigned side)
 {
+    const char *why;
+
     if (side == SIDE_MACHINE)
         return load->run_machine == NULL ? "" : NULL;
-    if (side == SIDE_NAIVE || side == SIDE_CK)
-        return load->not_by_rivals;
-    return NULL;
+    const struct pool *pool = pools_get(side, &why);
+    if (pool == NULL)
+        return why;
+    if (load->run == NULL && pool->executor == NULL)
+        return ""; /* a question about filch's API */
+    if (load->not_by_rivals != NULL && side != SIDE_FILCH)
+        return side == SIDE_MALLOC ? "" : load->not_by_rivals;
+    if (pool->most_pending != 0 && load->many > pool->most_pending)
+        return "it cannot have so many tasks pending";
+    return load->why_not != NULL ? load->why_not(load, pool) : NULL;
 }
 
-static unsigned rounds_of(const struct load *load)
+static bool is_wanted(const struct load *load)
 {
-    if (!load->fresh_process || plan.memory_rounds > plan.rounds)
-        return plan.rounds;
-    return plan.memory_rounds;
-}
-
-static void one_slice(struct result *r, enum side side)
-{
-    static struct hist hist;
-    struct slice slice = {.hist = &hist};
-    char what[96];
-
-    snprintf(what, sizeof what, "%s %s", r->load->address, side_name(side));
-    progress_step(run.done, what);
-    memset(&hist, 0, sizeof hist);
-    bool there = r->load->fresh_process ? run_slice_fresh(r->load, side, &slice)
-                                        : run_slice(r->load, side, &slice);
-    if (there)
-        result_add(r, side, &slice);
-    else
-        r->missing[side] = "this build has no such executor";
-    run.done += r->load->seconds(r->load, side);
-}
-
-static void all_rounds(void)
-{
-    for (unsigned round = 0; round < plan.rounds; round++) {
-        for (size_t i = 0; i < run.n; i++) {
-            struct result *r = &run.results[i];
-
-            for (unsigned k = 0; k < SIDES && round < rounds_of(r->load); k++) {
-                enum side side = (enum side)((round + k) % SIDES);
-
-                if (why_not(r->load, side) == NULL && r->missing[side] == NULL)
-                    one_slice(r, side);
-            }
-        }
-    }
-}
-
-static double expected_seconds(void)
-{
-    double sum = 0;
-
-    for (size_t i = 0; i < run.n; i++) {
-        const struct load *load = run.results[i].load;
-
-        for (int side = 0; side < SIDES; side++) {
-            if (why_not(load, (enum side)side) == NULL)
-                sum += load->seconds(load, (enum side)side) * rounds_of(load);
-        }
-    }
-    return sum;
+    if (run.only != NULL)
+        return strstr(load->address, run.only) != NULL;
+    return run.length == FULL || !load->at_length;
 }
 
 static void choose_loads(void)
@@ -272,14 +163,89 @@ static void choose_loads(void)
         for (size_t i = 0; i < all_loads[l]->n; i++) {
             const struct load *load = &all_loads[l]->load[i];
 
-            if (run.only != NULL && strstr(load->address, run.only) == NULL)
+            if (!is_wanted(load))
                 continue;
             if (run.n == MAX_LOADS)
                 bench_die("more than %d loads", MAX_LOADS);
             struct result *r = &run.results[run.n++];
             result_open(r, load);
-            for (int side = 0; side < SIDE_MACHINE; side++)
-                r->missing[side] = why_not(load, (enum side)side);
+            for (unsigned side = 0; side < SIDES; side++)
+                r->missing[side] = pools_is_chosen(side) ? why_not(load, side) : "";
+        }
+    }
+}
+
+static unsigned rounds_of(const struct load *load, unsigned side)
+{
+    unsigned rounds = pools_is_own(side) ? plan.rounds : plan.peer_rounds;
+
+    return load->few_rounds && plan.memory_rounds < rounds ? plan.memory_rounds : rounds;
+}
+
+/* ---- all rounds */
+
+static double step_seconds(void)
+{
+    /* Google Benchmark looks for the number of turns first, then repeats. */
+    return run.no_steps ? 0 : 38 * plan.micro_seconds * (plan.micro_repetitions + 3) * 1.3;
+}
+
+/* What a slice takes: as the last one of the kind took, or as its file expects. */
+static double slice_seconds(const struct result *r, unsigned side)
+{
+    double expected = r->load->seconds * (run.length == QUICK ? 0.25 : 1);
+
+    return r->took[side] > 0 ? r->took[side] : expected + 0.01;
+}
+
+static double seconds_left(void)
+{
+    double sum = step_seconds();
+
+    for (size_t i = 0; i < run.n; i++) {
+        const struct result *r = &run.results[i];
+
+        for (unsigned side = 0; side < SIDES; side++) {
+            unsigned rounds = rounds_of(r->load, side);
+
+            if (r->missing[side] == NULL && rounds > r->rounds[side])
+                sum += slice_seconds(r, side) * (rounds - r->rounds[side]);
+        }
+    }
+    return sum;
+}
+
+static void one_slice(struct result *r, unsigned side)
+{
+    static struct hist hist;
+    struct slice slice = {.hist = &hist};
+    char what[96];
+
+    snprintf(what, sizeof what, "%s %s", r->load->address, pools_name(side));
+    progress_step(seconds_left(), what);
+    int64_t began = bench_now();
+    const char *why = slice_run(r->load, side, run.child_options, &slice);
+    r->took[side] = (double)(bench_now() - began) / 1e9;
+    if (why != NULL && side == SIDE_FILCH)
+        bench_die("filch in %s: %s", r->load->address, why);
+    if (why != NULL)
+        r->missing[side] = why;
+    else
+        result_add(r, side, &slice);
+}
+
+static void all_rounds(void)
+{
+    for (unsigned round = 0; round < plan.rounds; round++) {
+        for (size_t i = 0; i < run.n; i++) {
+            struct result *r = &run.results[i];
+
+            for (unsigned k = 0; k < SIDES; k++) {
+                unsigned side = (round + k) % SIDES;
+
+                if (r->missing[side] == NULL && round < rounds_of(r->load, side))
+                    one_slice(r, side);
+            }
         }
     }
 }
@@ -316,15 +282,9 @@ static int by_name(const void *a, const void *b)
     return strcmp(((const struct micro *)a)->name, ((const struct micro *)b)->name);
 }
 
-static double step_seconds(void)
-{
-    /* Google Benchmark looks for the number of turns first, then repeats. */
-    return run.no_steps ? 0 : 38 * plan.micro_seconds * (plan.micro_repetitions + 3) * 1.3;
-}
-
 static void all_steps(void)
 {
-    progress_step(run.done, "steps");
+    progress_step(step_seconds(), "steps");
     micro_limits_register();
     micro_deque_register();
     micro_slab_register();
@@ -334,7 +294,6 @@ static void all_steps(void)
     gbench_run(run.only != NULL ? run.only : ".", plan.micro_seconds, plan.micro_repetitions,
                note_step, NULL);
     qsort(run.micros.micro, run.micros.n, sizeof *run.micros.micro, by_name);
-    run.done += step_seconds();
 }
 
 /* ---- the program */
@@ -352,14 +311,24 @@ static void write_file(const struct report *report, const char *path,
         bench_die("%s: %s", path, strerror(errno));
 }
 
+static void say_who_is_missing(void)
+{
+    for (unsigned side = 0; side < SIDE_MACHINE; side++) {
+        const char *why = NULL;
+
+        if (pools_is_chosen(side) && pools_get(side, &why) == NULL)
+            fprintf(stderr, "Without %s: %s.\n", pools_name(side), why);
+    }
+}
+
 static void measure_and_report(void)
 {
-    double seconds = expected_seconds() + step_seconds();
     int64_t began = bench_now();
 
+    say_who_is_missing();
     fprintf(stderr, "Measuring %zu loads in %u rounds: about %.0f s.\n", run.n, plan.rounds,
-            seconds);
-    progress_begin(seconds);
+            seconds_left());
+    progress_begin();
     all_rounds();
     if (!run.no_steps)
         all_steps();
@@ -389,94 +358,119 @@ static unsigned parse_rounds(const char *text)
     return (unsigned)n;
 }
 
-static void list_loads(void)
+static int list_all(void)
 {
     for (size_t l = 0; l < sizeof all_loads / sizeof all_loads[0]; l++) {
         for (size_t i = 0; i < all_loads[l]->n; i++)
             puts(all_loads[l]->load[i].address);
     }
+    for (unsigned side = 0; side < SIDE_MACHINE; side++) {
+        const char *why = NULL;
+        const struct pool *pool = pools_get(side, &why);
+
+        printf("  %-10s %s\n", pools_name(side), pool != NULL ? pool->about : why);
+    }
+    return 0;
+}
+
+enum {
+    OPT_QUICK = 256,
+    OPT_FULL,
+    OPT_PEERS,
+    OPT_POOLS,
+    OPT_ROUNDS,
+    OPT_ONLY,
+    OPT_NO_STEPS,
+    OPT_LIST,
+    OPT_JSON,
+    OPT_MARKDOWN,
+    OPT_DATA,
+    OPT_COMMIT,
+    OPT_ONE,
+    OPT_SIDE
+};
+
+static const struct option options[] = {
+    {"quick", no_argument, NULL, OPT_QUICK},
+    {"full", no_argument, NULL, OPT_FULL},
+    {"peers", no_argument, NULL, OPT_PEERS},
+    {"pools", required_argument, NULL, OPT_POOLS},
+    {"rounds", required_argument, NULL, OPT_ROUNDS},
+    {"only", required_argument, NULL, OPT_ONLY},
+    {"no-steps", no_argument, NULL, OPT_NO_STEPS},
+    {"list", no_argument, NULL, OPT_LIST},
+    {"json", required_argument, NULL, OPT_JSON},
+    {"markdown", required_argument, NULL, OPT_MARKDOWN},
+    {"data", required_argument, NULL, OPT_DATA},
+    {"commit", required_argument, NULL, OPT_COMMIT},
+    {"one", required_argument, NULL, OPT_ONE},
+    {"side", required_argument, NULL, OPT_SIDE},
+    {NULL, 0, NULL, 0},
+};
+
+static int usage(void)
+{
+    fprintf(stderr, "usage: filch-bench [--quick | --full] [--peers | --pools NAMES] [--rounds N]\n"
+                    "                   [--only TEXT] [--no-steps] [--list] [--json FILE]\n"
+                    "                   [--markdown FILE] [--data DIRECTORY] [--commit NAME]\n");
+    return 2;
 }
 
 int main(int argc, char **argv)
 {
-    enum {
-        QUICK = 256,
-        ROUNDS,
-        ONLY,
-        NO_STEPS,
-        LIST,
-        JSON,
-        MARKDOWN,
-        DATA,
-        COMMIT,
-        ONE,
-        SIDE
-    };
-    static const struct option options[] = {
-        {"quick", no_argument, NULL, QUICK},
-        {"rounds", required_argument, NULL, ROUNDS},
-        {"only", required_argument, NULL, ONLY},
-        {"no-steps", no_argument, NULL, NO_STEPS},
-        {"list", no_argument, NULL, LIST},
-        {"json", required_argument, NULL, JSON},
-        {"markdown", required_argument, NULL, MARKDOWN},
-        {"data", required_argument, NULL, DATA},
-        {"commit", required_argument, NULL, COMMIT},
-        {"one", required_argument, NULL, ONE},
-        {"side", required_argument, NULL, SIDE},
-        {NULL, 0, NULL, 0},
-    };
     const char *one = NULL;
     const char *side = NULL;
     int option;
 
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
         switch (option) {
-        case QUICK:
-            run.is_quick = true;
+        case OPT_QUICK:
+            run.length = QUICK;
             break;
-        case ROUNDS:
+        case OPT_FULL:
+            run.length = FULL;
+            pools_choose("all");
+            break;
+        case OPT_PEERS:
+            pools_choose("all");
+            break;
+        case OPT_POOLS:
+            pools_choose(optarg);
+            break;
+        case OPT_ROUNDS:
             run.rounds = parse_rounds(optarg);
             break;
-        case ONLY:
+        case OPT_ONLY:
             run.only = optarg;
             break;
-        case NO_STEPS:
+        case OPT_NO_STEPS:
             run.no_steps = true;
             break;
-        case LIST:
-            list_loads();
-            return 0;
-        case JSON:
+        case OPT_LIST:
+            return list_all();
+        case OPT_JSON:
             run.json = optarg;
             break;
-        case MARKDOWN:
+        case OPT_MARKDOWN:
             run.markdown = optarg;
             break;
-        case DATA:
+        case OPT_DATA:
             run.data = optarg;
             break;
-        case COMMIT:
+        case OPT_COMMIT:
             run.commit = optarg;
             break;
-        case ONE:
+        case OPT_ONE:
             one = optarg;
             break;
-        case SIDE:
+        case OPT_SIDE:
             side = optarg;
             break;
         default:
-            fprintf(
-                stderr,
-                "usage: filch-bench [--quick] [--rounds N] [--only TEXT] [--no-steps] [--list]\n"
-                "                   [--json FILE] [--markdown FILE] [--data DIRECTORY]\n"
-                "                   [--commit NAME]\n");
-            return 2;
+            return usage();
         }
     }
-    plan = run.is_quick ? quick : thorough;
-    if (run.rounds != 0)
-        plan.rounds = run.rounds;
+    choose_plan();
     if (one != NULL && side != NULL)
         return run_one(one, side);
     choose_loads();

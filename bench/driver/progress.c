@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * progress.c: the bar. What is left is what was expected, scaled by how the expectation has held so
- * far. */
+ * progress.c: the bar. */
 #include "driver/progress.h"
 
 #include <stdio.h>
@@ -16,7 +15,6 @@ enum {
 
 static struct {
     bool on_terminal;
-    double expected;
     int64_t began;
     int64_t shown;
 } progress;
@@ -26,10 +24,9 @@ static double seconds_since(int64_t then)
     return (double)(bench_now() - then) / 1e9;
 }
 
-void progress_begin(double seconds)
+void progress_begin(void)
 {
     progress.on_terminal = isatty(STDERR_FILENO);
-    progress.expected = seconds;
     progress.began = bench_now();
     progress.shown = progress.began;
 }
@@ -41,22 +38,19 @@ static void draw(double share, double left, const char *what)
     fprintf(stderr, "\r\033[K[");
     for (int i = 0; i < BAR; i++)
         fputc(i < full ? '#' : ' ', stderr);
-    fprintf(stderr, "] %3.0f %%  %3.0f s left  %s", share * 100, left, what);
+    fprintf(stderr, "] %3.0f %%  %4.0f s left  %.40s", share * 100, left, what);
     fflush(stderr);
 }
 
-void progress_step(double seconds_done, const char *what)
+void progress_step(double seconds_left, const char *what)
 {
-    double share = seconds_done / progress.expected;
     double passed = seconds_since(progress.began);
+    double share = passed / (passed + seconds_left + 0.001);
 
-    if (share > 1)
-        share = 1;
-    double left = share > 0.02 ? passed / share - passed : progress.expected;
     if (progress.on_terminal) {
-        draw(share, left, what);
+        draw(share, seconds_left, what);
     } else if (seconds_since(progress.shown) >= PLAIN_EVERY_S) {
-        fprintf(stderr, "  %3.0f %%, %.0f s left\n", share * 100, left);
+        fprintf(stderr, "  %3.0f %%, %.0f s left\n", share * 100, seconds_left);
         progress.shown = bench_now();
     }
 }

@@ -5,11 +5,10 @@
 #ifndef FL_BENCH_DRIVER_PROGRESS_H
 #define FL_BENCH_DRIVER_PROGRESS_H
 
-/* seconds: how long all of it is expected to take. */
-void progress_begin(double seconds);
+void progress_begin(void);
 
-/* That many of the expected seconds' work is done; what comes next. */
-void progress_step(double seconds_done, const char *what);
+/* What comes next, and how many seconds all that is left will take. */
+void progress_step(double seconds_left, const char *what);
 
 void progress_end(void);
 

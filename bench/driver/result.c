@@ -7,36 +7,45 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const double shares[METRICS] = {0.5, 0.99, 0.999};
-
 void result_open(struct result *r, const struct load *load)
 {
     *r = (struct result){.load = load};
-    for (int side = 0; side < SIDES; side++)
-        r->samples[side] = bench_alloc(1, sizeof *r->samples[side]);
 }
 
 unsigned result_metrics(const struct result *r)
 {
-    return r->load->is_latency ? METRICS : 1;
+    return r->load->metrics != NULL ? r->load->n_metrics : 1;
 }
 
-void result_add(struct result *r, enum side side, const struct slice *slice)
+struct metric result_metric(const struct result *r, unsigned metric)
+{
+    if (r->load->metrics != NULL)
+        return r->load->metrics[metric];
+    return (struct metric){.name = "", .unit = r->load->unit};
+}
+
+static double figure_of(const struct result *r, unsigned metric, const struct slice *slice)
+{
+    double share = result_metric(r, metric).share;
+
+    if (share > 0)
+        return hist_percentile(slice->hist, share);
+    return metric == 0 ? slice->figure : slice->more[metric - 1];
+}
+
+void result_add(struct result *r, unsigned side, const struct slice *slice)
 {
     unsigned i = r->rounds[side];
+    bool sampled = result_metric(r, 0).share > 0;
 
-    if (i == MAX_ROUNDS)
+    if (i == MAX_ROUNDS || (sampled && slice->hist->n == 0))
         return;
-    if (!r->load->is_latency) {
-        r->round[side][METRIC_FIGURE][i] = slice->figure;
-        r->rounds[side]++;
-        return;
-    }
-    if (slice->hist->n == 0)
-        return;
-    for (int metric = 0; metric < METRICS; metric++)
-        r->round[side][metric][i] = hist_percentile(slice->hist, shares[metric]);
-    hist_merge(r->samples[side], slice->hist);
+    for (unsigned metric = 0; metric < result_metrics(r); metric++)
+        r->round[side][metric][i] = figure_of(r, metric, slice);
+    if (sampled && r->samples[side] == NULL)
+        r->samples[side] = bench_alloc(1, sizeof *r->samples[side]);
+    if (sampled)
+        hist_merge(r->samples[side], slice->hist);
     r->rounds[side]++;
 }
 
@@ -63,19 +72,20 @@ static struct summary summarize(const double *values, unsigned n)
     };
 }
 
-struct summary result_summary(const struct result *r, enum side side, enum metric metric)
+struct summary result_summary(const struct result *r, unsigned side, unsigned metric)
 {
     unsigned n = r->rounds[side];
 
     if (n == 0)
         return (struct summary){0};
     struct summary s = summarize(r->round[side][metric], n);
-    if (r->load->is_latency)
-        s.value = hist_percentile(r->samples[side], shares[metric]);
+    double share = result_metric(r, metric).share;
+    if (share > 0)
+        s.value = hist_percentile(r->samples[side], share);
     return s;
 }
 
-double result_ratio(const struct result *r, enum side side, enum metric metric)
+double result_ratio(const struct result *r, unsigned side, unsigned metric)
 {
     double ratios[MAX_ROUNDS];
     unsigned n = 0;
@@ -102,7 +112,7 @@ static double worst_pair(const double *figures, size_t n)
     return worst;
 }
 
-struct summary result_growth(const struct result *family, size_t n, enum side side)
+struct summary result_growth(const struct result *family, size_t n, unsigned side)
 {
     double growth[MAX_ROUNDS];
     double figures[MAX_FAMILY];
@@ -116,12 +126,12 @@ struct summary result_growth(const struct result *family, size_t n, enum side si
         return (struct summary){0};
     for (unsigned round = 0; round < rounds; round++) {
         for (size_t i = 0; i < n; i++)
-            figures[i] = family[i].round[side][METRIC_FIGURE][round];
+            figures[i] = family[i].round[side][0][round];
         growth[round] = worst_pair(figures, n);
     }
     struct summary s = summarize(growth, rounds);
     for (size_t i = 0; i < n; i++)
-        figures[i] = result_summary(&family[i], side, METRIC_FIGURE).value;
+        figures[i] = result_summary(&family[i], side, 0).value;
     s.value = worst_pair(figures, n);
     return s;
 }
@@ -129,4 +139,32 @@ struct summary result_growth(const struct result *family, size_t n, enum side si
 struct summary micro_summary(const struct micro *m)
 {
     return m->n > 0 ? summarize(m->ns, m->n) : (struct summary){0};
+}
+
+size_t result_family(const struct report *report, size_t i)
+{
+    const char *address = report->results[i].load->address;
+    const char *of = strstr(address, "/of:");
+    size_t n = 1;
+
+    if (report->results[i].load->many == 0 || of == NULL)
+        return 0;
+    while (i + n < report->n &&
+           strncmp(report->results[i + n].load->address, address, (size_t)(of - address) + 4) == 0)
+        n++;
+    return n;
+}
+
+int result_family_length(const struct result *family)
+{
+    return (int)(strstr(family->load->address, "/of:") - family->load->address);
+}
+
+const struct result *report_find(const struct report *report, const char *address)
+{
+    for (size_t i = 0; i < report->n; i++) {
+        if (strcmp(report->results[i].load->address, address) == 0)
+            return &report->results[i];
+    }
+    return NULL;
 }

@@ -1,30 +1,27 @@
 # SPDX-License-Identifier: MIT
 #
-# latency.gp: which share of the tasks had its result by when. Both axes are logarithmic: a step up
-# is ten times fewer tasks that took longer.
+# latency.gp: which share of the tasks had its result, or had begun, by when. Both axes are logarithmic: a
+# step up is ten times fewer tasks that took longer.
 #     gnuplot -e "data='build/bench'; out='latency.svg'" bench/plot/latency.gp
-set terminal svg size 900,420 dynamic font "sans-serif,12" background rgb "white"
+load "bench/plot/pools.gp"
+set terminal svg size 900,760 dynamic font "sans-serif,12" background rgb "white"
 set output out
-set multiplot layout 1,2
+set multiplot layout 2,2
 set logscale x
 set logscale y
 set format x "%.0s%cs"
 set yrange [1:0.0005]
 set ytics ("half" 0.5, "90 %%" 0.1, "99 %%" 0.01, "99.9 %%" 0.001)
 set grid xtics ytics lc rgb "#dddddd"
-set key top left
-set xlabel "from submit to result"
-file(load, side) = sprintf("%s/submit-%s-workers-2-%s.dat", data, load, side)
-set style line 1 lw 2.5 lc rgb "#0b7a4b"
-set style line 2 lw 1.5 lc rgb "#b5482a"
-set style line 3 lw 1.5 lc rgb "#3a5fb0"
-set style line 4 lw 1.5 lc rgb "#999999"
-set xrange [5e-8:1e-3]
-do for [load in "hot parked"] {
-    set title sprintf("%s, 2 workers", load)
-    plot file(load, "machine") using ($1*1e-9):(1-$2+1e-9) with steps ls 4 title "machine", \
-         file(load, "ck") using ($1*1e-9):(1-$2+1e-9) with steps ls 3 title "ck", \
-         file(load, "naive") using ($1*1e-9):(1-$2+1e-9) with steps ls 2 title "naive", \
-         file(load, "filch") using ($1*1e-9):(1-$2+1e-9) with steps ls 1 title "filch"
+set key top left font ",9" samplen 1.5 spacing 0.9
+set xrange [5e-8:3e-3]
+files = "submit-hot-workers-2 submit-parked-workers-2 open-1000 open-10000"
+titles = "'hot, 2 workers' 'parked, 2 workers' '1,000 tasks a second' '10,000 tasks a second'"
+do for [k = 1:4] {
+    set title word(titles, k)
+    set xlabel k <= 2 ? "from submit to result" : "from the intended start until it runs"
+    plot for [i = 1:n] data . "/" . word(files, k) . "-" . word(pools, i) . ".dat" \
+        using ($1*1e-9):(1-$2+1e-9) with steps lw (word(pools, i) eq "filch" ? 3 : 1.5) \
+        lc rgb colour(word(pools, i)) title word(pools, i)
 }
 unset multiplot

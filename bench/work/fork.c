@@ -103,25 +103,13 @@ static void run_tree(const struct load *load, filch_executor *ex, struct slice *
     free(marks);
 }
 
-static double fib_seconds(const struct load *load, enum side side)
-{
-    (void)load;
-    return (double)fib(plan.fib + 1) * (side == SIDE_MACHINE ? 3 : 80) / 1e9;
-}
-
-static double tree_seconds(const struct load *load, enum side side)
-{
-    (void)load;
-    return (double)((size_t)2 << plan.depth) * (side == SIDE_FILCH ? 60 : 250) / 1e9;
-}
-
 static const char deadlock[] =
     "its tasks wait for tasks, and each would hold a worker of a plain pool for ever";
 
 #define FIB                                                                                        \
-    .unit = "ns/fork", .limit = "a call and a return", .not_by_rivals = deadlock, .run = run_fib,  \
-    .run_machine = bare_fib, .seconds = fib_seconds
-#define TREE .unit = "ns/task", .run = run_tree, .seconds = tree_seconds
+    .unit = "ns/fork", .limit = "a call and a return", .not_by_rivals = deadlock,                  \
+    .run_api = run_fib, .run_machine = bare_fib, .seconds = 0.02, .warms_up = true
+#define TREE .unit = "ns/task", .run_api = run_tree, .seconds = 0.02, .warms_up = true
 
 static const struct load loads[] = {
     {.address = "fork/fib/workers:1", .workers = 1, FIB},

@@ -2,65 +2,78 @@
  *
  * idle.c: what does an executor do while there is nothing to do?
  *
- * After one task it is left alone until its workers sleep; then the time is taken that they spend on
- * a CPU, per second: that of the process less that of the thread that sleeps through it here. */
+ * After a hundred tasks it is left alone until its workers sleep; then, for as long as the plan says (ten
+ * seconds at length), the time that they spend on a CPU is taken, and how often they are switched to and
+ * from, both per second: those of the process less those of the thread that sleeps through it here. */
 #include "driver/bench.h"
 
-#include <time.h>
-
 enum {
-    SETTLE_NS = 20000000
+    SETTLE_NS = 50000000,
+    TASKS = 100
 };
 
 static int nothing(void *arg, void **result)
 {
-    (void)arg;
-    (void)result;
+    *result = arg;
     return 0;
 }
 
-static double clock_ns(clockid_t clock)
-{
-    struct timespec used;
+struct run {
+    const struct bench_pool *p;
+    struct slice *slice;
+};
 
-    if (clock_gettime(clock, &used) != 0)
-        bench_die("the time spent on a CPU cannot be read");
-    return (double)used.tv_sec * 1e9 + (double)used.tv_nsec;
+static struct usage workers_usage(void)
+{
+    struct usage mine = bench_own_usage();
+    struct usage all = bench_usage();
+
+    return (struct usage){.cpu_ns = all.cpu_ns - mine.cpu_ns,
+                          .switches = all.switches - mine.switches};
 }
 
-static double workers_ns(void)
+static void sleep_through(void *arg, unsigned producer)
 {
-    double mine = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+    struct run *run = arg;
+    struct job job;
 
-    return clock_ns(CLOCK_PROCESS_CPUTIME_ID) - mine;
-}
-
-static void idle(const struct load *load, filch_executor *ex, struct slice *slice)
-{
-    (void)load;
-    bench_must(filch_submit(ex, nothing, NULL, NULL), "submit");
-    bench_must(filch_executor_wait_idle(ex, FILCH_FOREVER), "wait_idle");
+    (void)producer;
+    for (int i = 0; i < TASKS; i++) {
+        run->p->ops->submit(run->p->pool, nothing, run, &job);
+        if (run->p->ops->wait(&job) != run)
+            bench_die("a task returned something else than its argument");
+        run->p->ops->release(&job);
+    }
     bench_sleep(SETTLE_NS);
-    double before = workers_ns();
+    struct usage before = workers_usage();
     bench_sleep(plan.idle_ns);
-    double spent = workers_ns() - before;
-    /* The two clocks are read one after the other: below a microsecond there is nothing to tell. */
-    slice->figure = spent > 1000 ? spent / 1e3 / ((double)plan.idle_ns / 1e9) : 0;
+    struct usage after = workers_usage();
+    double seconds = (double)plan.idle_ns / 1e9;
+    double spent = after.cpu_ns - before.cpu_ns;
+    /* The two are read one after the other: below a few microseconds there is nothing to tell. */
+    run->slice->figure = spent > 5000 ? spent / 1e3 / seconds : 0;
+    run->slice->more[0] = (after.switches - before.switches) / seconds;
 }
 
-static double seconds(const struct load *load, enum side side)
+static void idle(const struct load *load, const struct bench_pool *p, struct slice *slice)
 {
+    struct run run = {.p = p, .slice = slice};
+
     (void)load;
-    (void)side;
-    return (double)(plan.idle_ns + SETTLE_NS) / 1e9;
+    bench_producers(p, 1, sleep_through, &run);
 }
+
+static const struct metric metrics[] = {{"CPU", "us/s", 0}, {"switches", "times/s", 0}};
 
 static const struct load loads[] = {
     {.address = "idle/workers:2",
-     .unit = "us CPU/s",
+     .unit = "us/s",
+     .metrics = metrics,
+     .n_metrics = 2,
+     .few_rounds = true,
      .workers = 2,
      .run = idle,
-     .seconds = seconds},
+     .seconds = 1.1},
 };
 
 const struct load_list idle_loads = {loads, sizeof loads / sizeof loads[0]};

@@ -1,122 +1,218 @@
 /* SPDX-License-Identifier: MIT
  *
- * join.c: what does it cost to fork and join on the caller's stack?
+ * join.c: what does it cost to divide work, fork it and join it?
  *
- * join/fib: Fibonacci's numbers with every call forked, by a pointer to the function or by its name. The
- * machine's side is the same recursion without forks. No rival has anything like it. */
+ * Six ways of dividing (join.h): Fibonacci's numbers (per fork), queens on a board, skynet (10^6 leaves), an
+ * unbalanced tree (per node), and two sorts of 10^7 numbers. The machine's side is the same code with a call
+ * in place of each fork. Its results are what the pools' are held against. */
 #include "driver/bench.h"
 
-enum {
-    DEEPER = 6 /* than fork/fib: about as much time */
+#include <stdlib.h>
+
+enum kernel {
+    FIB,
+    QUEENS,
+    SKYNET,
+    TREE,
+    MERGESORT,
+    QUICKSORT
 };
 
-__attribute__((noinline)) static uint64_t fib(unsigned n)
-{
-    return n < 2 ? n : fib(n - 1) + fib(n - 2);
-}
+/* ---- the same with calls */
 
-static int fib_by_pointer(void *arg, void **result)
-{
-    uintptr_t n = (uintptr_t)arg;
-    void *left = NULL;
-    void *right = NULL;
-    filch_task task;
-
-    if (n < 2) {
-        *result = arg;
-        return 0;
+#define JOIN_FN(name, type, body)                                                                  \
+    static void name(void *arg)                                                                    \
+    {                                                                                              \
+        body((type *)arg);                                                                         \
     }
-    filch_fork(&task, fib_by_pointer, (void *)(n - 1));
-    int status = fib_by_pointer((void *)(n - 2), &right);
-    status |= filch_join(&task, &left);
-    *result = (void *)((uintptr_t)left + (uintptr_t)right);
-    return status;
+
+struct join_scope {
+    char nothing;
+};
+
+struct join_task {
+    char nothing;
+};
+
+static inline void join_fork(struct join_scope *scope, struct join_task *task, void (*fn)(void *),
+                             void *arg)
+{
+    (void)scope;
+    (void)task;
+    fn(arg);
 }
 
-FILCH_FORKABLE_1(uint64_t, fib_by_name, uint64_t, n)
+static inline void join_one(struct join_scope *scope, struct join_task *task)
 {
-    fib_by_name_task left;
-
-    if (n < 2)
-        return n;
-    fib_by_name_fork(&left, n - 1);
-    uint64_t right = fib_by_name(n - 2);
-    return right + fib_by_name_join(&left);
+    (void)scope;
+    (void)task;
 }
 
-static int root_by_name(void *arg, void **result)
+static inline void join_all(struct join_scope *scope)
 {
-    *result = (void *)(uintptr_t)fib_by_name((uintptr_t)arg);
+    (void)scope;
+}
+
+static void join_root(void *pool, void (*fn)(void *), void *arg)
+{
+    (void)pool;
+    fn(arg);
+}
+
+#include "work/join.h"
+
+/* ---- the loads */
+
+static piece_fn *kernel_of(const struct load *load, const struct join_kernels *kernels)
+{
+    switch ((enum kernel)load->kernel) {
+    case FIB:
+        return kernels->fib;
+    case QUEENS:
+        return kernels->queens;
+    case SKYNET:
+        return kernels->skynet;
+    case TREE:
+        return kernels->tree;
+    case MERGESORT:
+        return kernels->mergesort;
+    case QUICKSORT:
+        return kernels->quicksort;
+    }
+    bench_die("%s: no such kernel", load->address);
+}
+
+static size_t size_of(const struct load *load)
+{
+    switch ((enum kernel)load->kernel) {
+    case FIB:
+        return plan.join;
+    case QUEENS:
+        return plan.queens;
+    case SKYNET:
+        return plan.leaves;
+    case TREE:
+        return plan.leaves / 500;
+    case MERGESORT:
+    case QUICKSORT:
+        return plan.sorted;
+    }
     return 0;
 }
 
-/* A fork for each n >= 2. */
-static double forks_of(unsigned n)
+static bool sorts(const struct load *load)
 {
-    return (double)(fib(n + 1) - 1);
+    return load->kernel == MERGESORT || load->kernel == QUICKSORT;
 }
 
-static void run(filch_task_fn *root, filch_executor *ex, struct slice *slice)
+static void fill(struct piece *piece)
 {
-    unsigned n = plan.fib + DEEPER;
-    uint64_t expected = fib(n);
-    double forks = forks_of(n);
-    filch_future *future;
-    void *result;
+    uint64_t seed = 1;
 
+    for (size_t i = 0; i < piece->n; i++) {
+        seed = seed * 6364136223846793005U + 1442695040888963407U;
+        piece->data[i] = (int)(seed >> 33);
+        piece->room[i] = 0;
+    }
+}
+
+static void check_order(const struct piece *piece)
+{
+    struct piece again = *piece;
+    uint64_t sum = 0;
+    uint64_t expected = 0;
+
+    for (size_t i = 0; i < piece->n; i++) {
+        if (i > 0 && piece->data[i - 1] > piece->data[i])
+            bench_die("the numbers are not sorted");
+        sum += (uint64_t)piece->data[i];
+    }
+    fill(&again);
+    for (size_t i = 0; i < piece->n; i++)
+        expected += (uint64_t)again.data[i];
+    if (sum != expected)
+        bench_die("what was sorted are other numbers");
+}
+
+/* What its figure is divided by. */
+static double parts_of(const struct load *load, const struct piece *piece)
+{
+    struct join_fib after = {.n = (unsigned)piece->n + 1};
+
+    if (load->kernel == TREE)
+        return (double)piece->result;
+    if (load->kernel != FIB)
+        return 1;
+    join_fib(&after); /* a fork for each n >= 2, and one for the first task */
+    return (double)after.value;
+}
+
+static void check_result(const struct load *load, const struct piece *piece)
+{
+    struct piece alone = {.n = piece->n};
+
+    if (sorts(load)) {
+        check_order(piece);
+        return;
+    }
+    kernel_of(load, &join_kernels)(NULL, &alone);
+    if (piece->result != alone.result)
+        bench_die("%s came out wrong", load->address);
+}
+
+static void measure(const struct load *load, piece_fn *kernel, void *pool, struct slice *slice)
+{
+    struct piece piece = {.n = size_of(load)};
+
+    if (sorts(load)) {
+        piece.data = bench_alloc(piece.n, sizeof *piece.data);
+        piece.room = bench_alloc(piece.n, sizeof *piece.room);
+        fill(&piece);
+    }
     int64_t began = bench_now();
-    bench_must(filch_submit(ex, root, (void *)(uintptr_t)n, &future), "submit");
-    bench_must(filch_future_result(future, FILCH_FOREVER, &result), "result");
-    slice->figure = (double)(bench_now() - began) / forks;
-    filch_future_release(future);
-    if ((uintptr_t)result != expected)
-        bench_die("fib(%u) came out wrong", n);
+    kernel(pool, &piece);
+    int64_t ended = bench_now();
+    check_result(load, &piece);
+    slice->figure = (double)(ended - began) / parts_of(load, &piece);
+    free(piece.room);
+    free(piece.data);
 }
 
-static void run_by_pointer(const struct load *load, filch_executor *ex, struct slice *slice)
+static void run_join(const struct load *load, const struct bench_pool *p, struct slice *slice)
+{
+    measure(load, kernel_of(load, p->ops->join), p->pool, slice);
+}
+
+static void bare_calls(const struct load *load, struct slice *slice)
+{
+    measure(load, kernel_of(load, &join_kernels), NULL, slice);
+}
+
+static const char *why_not(const struct load *load, const struct pool *pool)
 {
     (void)load;
-    run(fib_by_pointer, ex, slice);
+    return pool->join == NULL ? pool->no_join : NULL;
 }
 
-static void run_by_name(const struct load *load, filch_executor *ex, struct slice *slice)
-{
-    (void)load;
-    run(root_by_name, ex, slice);
-}
-
-static void bare(const struct load *load, struct slice *slice)
-{
-    unsigned n = plan.fib + DEEPER;
-    double forks = forks_of(n);
-
-    (void)load;
-    int64_t began = bench_now();
-    uint64_t result = fib(n);
-    slice->figure = (double)(bench_now() - began) / forks;
-    if (result == 0)
-        bench_die("fib(%u) came out wrong", n);
-}
-
-static double seconds(const struct load *load, enum side side)
-{
-    (void)load;
-    return forks_of(plan.fib + DEEPER) * (side == SIDE_MACHINE ? 4 : 8) / 1e9;
-}
-
-static const char alone[] = "it forks on the stack of its tasks, which no plain pool can do";
-
-#define FIB                                                                                        \
-    .unit = "ns/fork", .limit = "a call and a return", .not_by_rivals = alone,                     \
-    .run_machine = bare, .seconds = seconds
-#define BY_POINTER FIB, .at_most_units = 6.5, .run = run_by_pointer
-#define BY_NAME    FIB, .at_most_units = 3.12, .run = run_by_name /* 1.2 times Lace's 2.6 */
+#define JOIN(of)                                                                                   \
+    .kernel = (of), .limit = "the same with calls", .run = run_join, .run_machine = bare_calls,    \
+    .warms_up = (of) < MERGESORT, .why_not = why_not
+#define BOTH(name, of, its_unit, its_seconds)                                                      \
+    {.address = "join/" name "/workers:1",                                                         \
+     .unit = its_unit,                                                                             \
+     .seconds = its_seconds,                                                                       \
+     .workers = 1,                                                                                 \
+     .at_length = (of) != FIB,                                                                     \
+     JOIN(of)},                                                                                    \
+    {                                                                                              \
+        .address = "join/" name "/workers:2", .unit = its_unit, .seconds = its_seconds,            \
+        .workers = 2, JOIN(of)                                                                     \
+    }
 
 static const struct load loads[] = {
-    {.address = "join/fib/pointer/workers:1", .workers = 1, BY_POINTER},
-    {.address = "join/fib/pointer/workers:2", .workers = 2, BY_POINTER},
-    {.address = "join/fib/name/workers:1", .workers = 1, BY_NAME},
-    {.address = "join/fib/name/workers:2", .workers = 2, BY_NAME},
+    BOTH("fib", FIB, "ns/fork", 0.05),       BOTH("queens", QUEENS, "ns", 0.02),
+    BOTH("skynet", SKYNET, "ns", 0.2),       BOTH("tree", TREE, "ns/node", 0.05),
+    BOTH("mergesort", MERGESORT, "ns", 1.2), BOTH("quicksort", QUICKSORT, "ns", 1.2),
 };
 
 const struct load_list join_loads = {loads, sizeof loads / sizeof loads[0]};

@@ -14,35 +14,8 @@
 
 enum {
     WINDOW = 64,
-    WORK_NS = 1000,
-    CALIBRATE_TURNS = 200000
+    WORK_NS = 1000
 };
-
-static unsigned work_turns; /* that take WORK_NS */
-
-static uintptr_t work(uintptr_t x, unsigned turns)
-{
-    for (unsigned i = 0; i < turns; i++) {
-        x = x * 6364136223846793005U + 1442695040888963407U;
-        __asm__ volatile("" : "+r"(x)); /* each turn is done */
-    }
-    return x;
-}
-
-static void calibrate(void)
-{
-    if (work_turns != 0)
-        return;
-    for (int i = 0; i < 3; i++) {
-        int64_t began = bench_now();
-
-        work((uintptr_t)began, CALIBRATE_TURNS);
-        double ns = (double)(bench_now() - began) / CALIBRATE_TURNS;
-        unsigned turns = (unsigned)(WORK_NS / ns);
-        if (turns > work_turns)
-            work_turns = turns;
-    }
-}
 
 static int empty_call(void *arg, void **result)
 {
@@ -52,7 +25,7 @@ static int empty_call(void *arg, void **result)
 
 static int work_call(void *arg, void **result)
 {
-    uintptr_t x = work((uintptr_t)arg, work_turns);
+    uintptr_t x = bench_work((uintptr_t)arg, WORK_NS);
 
     *result = (void *)((uintptr_t)arg + 1 + (x == 0));
     return 0;
@@ -60,7 +33,7 @@ static int work_call(void *arg, void **result)
 
 static filch_task_fn *call_of(const struct load *load)
 {
-    calibrate();
+    bench_calibrate();
     return load->call_ns != 0 ? work_call : empty_call;
 }
 
@@ -151,37 +124,38 @@ static void bare_calls(const struct load *load, struct slice *slice)
     slice->figure = (double)(bench_now() - began) / (double)n;
 }
 
-static double seconds(const struct load *load, enum side side)
-{
-    static const double ns[SIDES] = {250, 1500, 600, 2};
-
-    return (double)calls_of(load) * (ns[side] + (load->call_ns != 0 ? WORK_NS : 0)) / 1e9;
-}
-
 #define CALLS                                                                                      \
     .unit = "ns/call", .limit = "the calls, one after the other", .run_machine = bare_calls,       \
-    .seconds = seconds
+    .seconds = 0.07, .warms_up = true
 
 static const struct load loads[] = {
-    {.address = "map/empty/workers:1", .workers = 1, .run = mapped, .run_rival = by_hand, CALLS},
-    {.address = "map/empty/workers:2", .workers = 2, .run = mapped, .run_rival = by_hand, CALLS},
+    {.address = "map/empty/workers:1",
+     .workers = 1,
+     .run_api = mapped,
+     .run_api_rival = by_hand,
+     CALLS},
+    {.address = "map/empty/workers:2",
+     .workers = 2,
+     .run_api = mapped,
+     .run_api_rival = by_hand,
+     CALLS},
     {.address = "map/1us/workers:1",
      .workers = 1,
      .call_ns = WORK_NS,
-     .run = mapped,
-     .run_rival = by_hand,
+     .run_api = mapped,
+     .run_api_rival = by_hand,
      CALLS},
     {.address = "map/1us/workers:2",
      .workers = 2,
      .call_ns = WORK_NS,
-     .run = mapped,
-     .run_rival = by_hand,
+     .run_api = mapped,
+     .run_api_rival = by_hand,
      CALLS},
-    {.address = "map/by_hand/empty/workers:1", .workers = 1, .run = by_hand, CALLS},
+    {.address = "map/by_hand/empty/workers:1", .workers = 1, .run_api = by_hand, CALLS},
     {.address = "map/by_hand/1us/workers:2",
      .workers = 2,
      .call_ns = WORK_NS,
-     .run = by_hand,
+     .run_api = by_hand,
      CALLS},
 };
 

@@ -27,42 +27,64 @@ static int add_one(void *arg, void **result)
     return 0;
 }
 
-static int64_t exchange(filch_executor *ex, uintptr_t value)
+static int64_t exchange(const struct bench_pool *p, uintptr_t value)
 {
-    filch_future *future;
-    void *result = NULL;
+    struct job job;
 
     int64_t began = bench_now();
-    int status = filch_submit(ex, add_one, (void *)value, &future);
-    if (status == 0)
-        status = filch_future_result(future, FILCH_FOREVER, &result);
+    p->ops->submit(p->pool, add_one, (void *)value, &job);
+    void *result = p->ops->wait(&job);
     int64_t ended = bench_now();
-    bench_must(status, "submit to result");
     if ((uintptr_t)result != value + 1)
         bench_die("a task returned something else than its argument plus one");
-    filch_future_release(future);
+    p->ops->release(&job);
     return ended - began;
 }
 
-static void hot(const struct load *load, filch_executor *ex, struct slice *slice)
+/* The producer's part, on a thread that may submit. */
+struct exchanges {
+    const struct bench_pool *p;
+    struct hist *hist;
+};
+
+static void exchange_hot(void *arg, unsigned producer)
 {
+    const struct exchanges *e = arg;
     uintptr_t value = 0;
 
-    (void)load;
+    (void)producer;
     for (; value < WARM_UP; value++)
-        exchange(ex, value);
+        exchange(e->p, value);
     int64_t end = bench_now() + plan.hot_ns;
     while (bench_now() < end)
-        hist_add(slice->hist, exchange(ex, value++));
+        hist_add(e->hist, exchange(e->p, value++));
 }
 
-static void parked(const struct load *load, filch_executor *ex, struct slice *slice)
+static void exchange_parked(void *arg, unsigned producer)
 {
-    (void)load;
+    const struct exchanges *e = arg;
+
+    (void)producer;
     for (uintptr_t i = 0; i < plan.parked; i++) {
         bench_sleep(PAUSE_NS);
-        hist_add(slice->hist, exchange(ex, i));
+        hist_add(e->hist, exchange(e->p, i));
     }
+}
+
+static void hot(const struct load *load, const struct bench_pool *p, struct slice *slice)
+{
+    struct exchanges e = {.p = p, .hist = slice->hist};
+
+    (void)load;
+    bench_producers(p, 1, exchange_hot, &e);
+}
+
+static void parked(const struct load *load, const struct bench_pool *p, struct slice *slice)
+{
+    struct exchanges e = {.p = p, .hist = slice->hist};
+
+    (void)load;
+    bench_producers(p, 1, exchange_parked, &e);
 }
 
 /* Words   there   the number of the turn that was asked for
@@ -153,29 +175,16 @@ static void bare_wake(const struct load *load, struct slice *slice)
     bench_together(2, line_side, &line);
 }
 
-static double hot_seconds(const struct load *load, enum side side)
-{
-    (void)load;
-    return side == SIDE_MACHINE ? 0.002 : (double)plan.hot_ns / 1e9;
-}
-
-static double parked_seconds(const struct load *load, enum side side)
-{
-    (void)load;
-    (void)side;
-    return plan.parked * 1.12e-3;
-}
-
 #define HOT                                                                                        \
-    .unit = "ns", .limit = "a cache line there and back", .is_latency = true, .producers = 1,      \
-    .run = hot, .run_machine = bare_line, .seconds = hot_seconds
+    .unit = "ns", .limit = "a cache line there and back", LATENCY, .run = hot,                     \
+    .run_machine = bare_line, .seconds = 0.12
 #define PARKED                                                                                     \
-    .unit = "ns", .limit = "a futex wake, seen", .is_latency = true, .producers = 1,               \
-    .run = parked, .run_machine = bare_wake, .seconds = parked_seconds
+    .unit = "ns", .limit = "a futex wake, seen", LATENCY, .run = parked, .run_machine = bare_wake, \
+    .seconds = 0.25
 
 static const struct load loads[] = {
-    {.address = "submit/hot/workers:1", .workers = 1, .at_most = 0.1, HOT},
-    {.address = "submit/hot/workers:2", .workers = 2, .at_most = 0.1, HOT},
+    {.address = "submit/hot/workers:1", .workers = 1, HOT},
+    {.address = "submit/hot/workers:2", .workers = 2, HOT},
     {.address = "submit/parked/workers:1", .workers = 1, PARKED},
     {.address = "submit/parked/workers:2", .workers = 2, PARKED},
 };

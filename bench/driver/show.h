@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * show.h: figures as text, for a reader. */
+#ifndef FL_BENCH_DRIVER_SHOW_H
+#define FL_BENCH_DRIVER_SHOW_H
+
+#include "driver/result.h"
+
+enum {
+    SHOWN = 24 /* bytes */
+};
+
+/* A figure in three digits or so, with its unit. */
+const char *show(double value, const char *unit, char text[static SHOWN]);
+
+/* "-": there is none. */
+const char *show_summary(struct summary s, const char *unit, char text[static SHOWN]);
+const char *show_ratio(double ratio, char text[static SHOWN]);
+
+/* "ring/pair/ours" -> 9, the length of what CK's structure and ours have in common; 0: no such. */
+size_t show_stem(const char *step);
+
+/* CK's step beside ours; NULL: there is none. */
+const struct micro *show_beside(const struct micro_list *list, const struct micro *ours);
+
+/* Whether it stands for itself, and is no part of such a pair. */
+bool show_is_single(const struct micro *m);
+
+/* The best of the pools that are not filch's own, by a load's metric; SIDES: none was asked. */
+unsigned show_best_peer(const struct result *r, unsigned metric);
+
+#endif /* FL_BENCH_DRIVER_SHOW_H */

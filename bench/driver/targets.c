@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * targets.c: the figures to beat, and whether they are: each a ratio within this run, or a limit. What has
+ * nothing to be held against in this run is not judged. */
+#include <string.h>
+
+#include "driver/pools.h"
+#include "driver/show.h"
+
+#define MAX_GROWTH         2.0
+#define MAX_PENDING_GROWTH 1.5
+
+enum against {
+    OF_NAIVE,
+    OF_MACHINE,
+    OF_BEST,  /* of all other pools */
+    OF_UNITS, /* the factor itself */
+    OF_TBB
+};
+
+struct target {
+    const char *address;
+    unsigned metric;
+    enum against against;
+    double factor; /* at most so many times the other's */
+};
+
+static const struct target targets[] = {
+    {"submit/hot/workers:1", 0, OF_MACHINE, 3},
+    {"submit/hot/workers:2", 0, OF_MACHINE, 3},
+    {"submit/hot/workers:1", 0, OF_NAIVE, 1.0 / 20},
+    {"submit/hot/workers:2", 0, OF_NAIVE, 1.0 / 20},
+    {"submit/hot/workers:1", 1, OF_NAIVE, 1.0 / 20},
+    {"submit/hot/workers:2", 1, OF_NAIVE, 1.0 / 20},
+    {"submit/parked/workers:1", 0, OF_BEST, 1},
+    {"submit/parked/workers:2", 0, OF_BEST, 1},
+    {"open/10000", 1, OF_NAIVE, 1},
+    {"open/10000", 3, OF_NAIVE, 1},
+    {"throughput/producers:1/workers:1", 0, OF_NAIVE, 1.0 / 4},
+    {"throughput/producers:1/workers:2", 0, OF_NAIVE, 1.0 / 4},
+    {"throughput/producers:1/workers:1", 0, OF_BEST, 1},
+    {"throughput/producers:1/workers:2", 0, OF_BEST, 1},
+    {"batch/of:1000/workers:1", 0, OF_UNITS, 25},
+    {"batch/of:1000/workers:2", 0, OF_UNITS, 25},
+    {"join/fib/workers:1", 0, OF_UNITS, 6.5},
+    {"join/fib/workers:1", 0, OF_TBB, 1.0 / 10},
+    {"pending/of:1000000", 1, OF_UNITS, 128},
+    {"idle/workers:2", 0, OF_UNITS, 100}, /* 1 ms in 10 s */
+    {"idle/workers:2", 1, OF_UNITS, 0},
+};
+
+/* How many times one load's figure of filch's may be of another's: a speed-up or the like. */
+struct pair {
+    const char *address;
+    const char *other;
+    double at_most;
+    const char *text;
+};
+
+static const struct pair pairs[] = {
+    {"throughput/producers:2/workers:1", "throughput/producers:1/workers:1", 1,
+     "2 producers at once, with 1 worker, as fast as 1"},
+    {"throughput/producers:2/workers:2", "throughput/producers:1/workers:2", 1,
+     "2 producers at once, with 2 workers, as fast as 1"},
+    {"join/fib/workers:2", "join/fib/workers:1", 1 / 1.8,
+     "fork-join by 2 workers 1.8 times as fast"},
+};
+
+/* ---- one target */
+
+static unsigned best_other(const struct result *r, unsigned metric)
+{
+    unsigned best = SIDES;
+
+    for (unsigned side = SIDE_MALLOC + 1; side < SIDE_MACHINE; side++) {
+        if (r->rounds[side] > 0 && (best == SIDES || result_summary(r, side, metric).value <
+                                                         result_summary(r, best, metric).value))
+            best = side;
+    }
+    return best;
+}
+
+static unsigned side_called(const char *name)
+{
+    unsigned side = 0;
+
+    while (side < SIDE_MACHINE && strcmp(pools_name(side), name) != 0)
+        side++;
+    return side;
+}
+
+static unsigned side_of(const struct target *t, const struct result *r)
+{
+    switch (t->against) {
+    case OF_NAIVE:
+        return SIDE_NAIVE;
+    case OF_MACHINE:
+        return SIDE_MACHINE;
+    case OF_BEST:
+        return best_other(r, t->metric);
+    case OF_TBB:
+        return side_called("tbb-group");
+    case OF_UNITS:
+        break;
+    }
+    return SIDES;
+}
+
+static const char *verdict(bool met)
+{
+    return met ? "met" : "missed";
+}
+
+static void judge_units(const struct target *t, const struct result *r, FILE *out,
+                        const char *before)
+{
+    struct metric metric = result_metric(r, t->metric);
+    struct summary s = result_summary(r, SIDE_FILCH, t->metric);
+
+    fprintf(out, "%s%s: %s%s%s at most %g %s; it is %.2f\n", before, verdict(s.value <= t->factor),
+            t->address, *metric.name != '\0' ? " " : "", metric.name, t->factor, metric.unit,
+            s.value);
+}
+
+static void judge_ratio(const struct target *t, const struct result *r, unsigned side, FILE *out,
+                        const char *before)
+{
+    struct metric metric = result_metric(r, t->metric);
+    double ratio = result_ratio(r, side, t->metric); /* the other's to filch's */
+
+    if (ratio <= 0)
+        return;
+    fprintf(out, "%s%s: %s%s%s at most ", before, verdict(ratio * t->factor >= 1), t->address,
+            *metric.name != '\0' ? " " : "", metric.name);
+    if (t->factor < 1)
+        fprintf(out, "1/%.0f of ", 1 / t->factor);
+    else if (t->factor > 1)
+        fprintf(out, "%.0f times ", t->factor);
+    fprintf(out, "%s's; it is ", pools_name(side));
+    if (ratio >= 1)
+        fprintf(out, "1/%.1f\n", ratio);
+    else
+        fprintf(out, "%.2f times as much\n", 1 / ratio);
+}
+
+static void judge(const struct target *t, const struct report *report, FILE *out,
+                  const char *before)
+{
+    const struct result *r = report_find(report, t->address);
+
+    if (r == NULL || r->rounds[SIDE_FILCH] == 0)
+        return;
+    if (t->against == OF_UNITS) {
+        judge_units(t, r, out, before);
+        return;
+    }
+    unsigned side = side_of(t, r);
+    if (side < SIDES && r->rounds[side] > 0)
+        judge_ratio(t, r, side, out, before);
+}
+
+static void judge_pair(const struct pair *p, const struct report *report, FILE *out,
+                       const char *before)
+{
+    const struct result *r = report_find(report, p->address);
+    const struct result *other = report_find(report, p->other);
+
+    if (r == NULL || other == NULL || r->rounds[SIDE_FILCH] == 0 || other->rounds[SIDE_FILCH] == 0)
+        return;
+    double ratio =
+        result_summary(r, SIDE_FILCH, 0).value / result_summary(other, SIDE_FILCH, 0).value;
+    fprintf(out, "%s%s: %s; it is %.2f times\n", before, verdict(ratio <= p->at_most), p->text,
+            1 / ratio);
+}
+
+/* ---- families: the same for ever more, which cost no more for each */
+
+static void judge_growth(const struct result *family, size_t n, FILE *out, const char *before)
+{
+    struct summary growth = result_growth(family, n, SIDE_FILCH);
+    struct summary machine = result_growth(family, n, SIDE_MACHINE);
+    double most =
+        strncmp(family->load->address, "pending/", 8) == 0 ? MAX_PENDING_GROWTH : MAX_GROWTH;
+
+    if (!growth.there)
+        return;
+    fprintf(out, "%s%s: %.*s flat within %g from %zu to %zu; it grows %.2f times", before,
+            verdict(growth.value <= most), result_family_length(family), family->load->address,
+            most, family->load->many, family[n - 1].load->many, growth.value);
+    if (machine.there)
+        fprintf(out, ", the memory alone %.2f times", machine.value);
+    fprintf(out, "\n");
+}
+
+void report_targets(const struct report *report, FILE *out, const char *before)
+{
+    size_t n;
+
+    for (size_t i = 0; i < sizeof targets / sizeof targets[0]; i++)
+        judge(&targets[i], report, out, before);
+    for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++)
+        judge_pair(&pairs[i], report, out, before);
+    for (size_t i = 0; i<report->n; i += n> 0 ? n : 1) {
+        n = result_family(report, i);
+        if (n > 1)
+            judge_growth(&report->results[i], n, out, before);
+    }
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * filch_join.c: fork and join by filch's means: a submit, and a wait for the future. */
+#include "pools/filch.h"
+
+#include <filch/filch.h>
+
+static filch_executor *forking;
+
+#define JOIN_FN(name, type, body)                                                                  \
+    static int name(void *arg, void **result)                                                      \
+    {                                                                                              \
+        *result = NULL;                                                                            \
+        body((type *)arg);                                                                         \
+        return 0;                                                                                  \
+    }
+
+struct join_scope {
+    char nothing;
+};
+
+struct join_task {
+    filch_future *future;
+};
+
+static inline void join_fork(struct join_scope *scope, struct join_task *task, filch_task_fn *fn,
+                             void *arg)
+{
+    (void)scope;
+    bench_must(filch_submit(forking, fn, arg, &task->future), "submit");
+}
+
+static inline void join_one(struct join_scope *scope, struct join_task *task)
+{
+    (void)scope;
+    bench_must(filch_future_result(task->future, FILCH_FOREVER, NULL), "result");
+    filch_future_release(task->future);
+}
+
+static inline void join_all(struct join_scope *scope)
+{
+    (void)scope;
+}
+
+static void join_root(void *pool, filch_task_fn *fn, void *arg)
+{
+    struct join_scope scope;
+    struct join_task task;
+
+    forking = pool;
+    join_fork(&scope, &task, fn, arg);
+    join_one(&scope, &task);
+}
+
+#include "work/join.h"
+
+const struct join_kernels filch_join_kernels = {join_kernel_fib,       join_kernel_queens,
+                                                join_kernel_skynet,    join_kernel_tree,
+                                                join_kernel_mergesort, join_kernel_quicksort};
