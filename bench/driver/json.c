@@ -79,7 +79,7 @@ static void json_side(const struct result *r, unsigned m, unsigned side, FILE *o
     if (r->samples[side] != NULL)
         fprintf(out, ", \"samples\": %llu, \"max\": %lld", (unsigned long long)r->samples[side]->n,
                 (long long)r->samples[side]->max);
-    fprintf(out, "}");
+    fprintf(out, ", \"slice_seconds\": %.3f}", r->took[side]);
 }
 
 static void json_metric(const struct result *r, unsigned m, FILE *out)

@@ -13,7 +13,7 @@
 enum against {
     OF_NAIVE,
     OF_MACHINE,
-    OF_BEST,  /* of all other pools */
+    OF_BEST,  /* of the other pools that hand a task to another thread */
     OF_UNITS, /* the factor itself */
     OF_TBB
 };
@@ -73,8 +73,11 @@ static unsigned best_other(const struct result *r, unsigned metric)
     unsigned best = SIDES;
 
     for (unsigned side = SIDE_MALLOC + 1; side < SIDE_MACHINE; side++) {
-        if (r->rounds[side] > 0 && (best == SIDES || result_summary(r, side, metric).value <
-                                                         result_summary(r, best, metric).value))
+        const char *why;
+
+        if (r->rounds[side] > 0 && !pools_get(side, &why)->caller_runs &&
+            (best == SIDES ||
+             result_summary(r, side, metric).value < result_summary(r, best, metric).value))
             best = side;
     }
     return best;

@@ -10,6 +10,7 @@
 
 #include <filch/submit.h>
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -61,6 +62,8 @@ struct pool {
     int64_t (*producers)(void *pool, unsigned n, void (*fn)(void *arg, unsigned i), void *arg);
 
     filch_executor *(*executor)(void *pool); /* NULL: it does not stand behind filch's API */
+
+    bool caller_runs; /* who submits is one of the workers: a task need not go to another thread */
 
     const struct join_kernels *join;  /* NULL: no_join says why not */
     const struct loop_kernels *loops; /* NULL: pieces that are submitted by hand */

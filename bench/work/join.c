@@ -143,7 +143,7 @@ static double parts_of(const struct load *load, const struct piece *piece)
         return (double)piece->result;
     if (load->kernel != FIB)
         return 1;
-    join_fib(&after); /* a fork for each n >= 2, and one for the first task */
+    join_do_fib(&after); /* a fork for each n >= 2, and one for the first task */
     return (double)after.value;
 }
 

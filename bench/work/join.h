@@ -40,10 +40,10 @@ struct join_fib {
     uint64_t value;
 };
 
-static void join_fib(struct join_fib *f);
-JOIN_FN(join_fib_task, struct join_fib, join_fib)
+static void join_do_fib(struct join_fib *f);
+JOIN_FN(join_fib_task, struct join_fib, join_do_fib)
 
-static void join_fib(struct join_fib *f)
+static void join_do_fib(struct join_fib *f)
 {
     if (f->n < 2) {
         f->value = f->n;
@@ -57,7 +57,7 @@ static void join_fib(struct join_fib *f)
     one.n = f->n - 1;
     two.n = f->n - 2;
     join_fork(&scope, &task, join_fib_task, &one);
-    join_fib(&two);
+    join_do_fib(&two);
     join_one(&scope, &task);
     join_all(&scope);
     f->value = one.value + two.value;
@@ -81,10 +81,10 @@ struct join_queens {
     uint64_t found;
 };
 
-static void join_queens(struct join_queens *q);
-JOIN_FN(join_queens_task, struct join_queens, join_queens)
+static void join_do_queens(struct join_queens *q);
+JOIN_FN(join_queens_task, struct join_queens, join_do_queens)
 
-static void join_queens(struct join_queens *q)
+static void join_do_queens(struct join_queens *q)
 {
     if (q->row == q->n) {
         q->found = 1;
@@ -134,10 +134,10 @@ struct join_skynet {
     uint64_t sum;
 };
 
-static void join_skynet(struct join_skynet *s);
-JOIN_FN(join_skynet_task, struct join_skynet, join_skynet)
+static void join_do_skynet(struct join_skynet *s);
+JOIN_FN(join_skynet_task, struct join_skynet, join_do_skynet)
 
-static void join_skynet(struct join_skynet *s)
+static void join_do_skynet(struct join_skynet *s)
 {
     if (s->n == 1) {
         s->sum = s->first;
@@ -192,10 +192,10 @@ static int join_tree_has_children(uint64_t number)
     return join_mixed(number) < 3615571390000000000U;
 }
 
-static void join_tree(struct join_tree *t);
-JOIN_FN(join_tree_task, struct join_tree, join_tree)
+static void join_do_tree(struct join_tree *t);
+JOIN_FN(join_tree_task, struct join_tree, join_do_tree)
 
-static void join_tree(struct join_tree *t)
+static void join_do_tree(struct join_tree *t)
 {
     struct join_tree child[JOIN_TREE_WAYS];
     struct join_task tasks[JOIN_TREE_WAYS];
@@ -220,7 +220,7 @@ struct join_forest {
     uint64_t below;
 };
 
-static void join_forest(struct join_forest *f)
+static void join_do_forest(struct join_forest *f)
 {
     static struct join_tree tree[JOIN_TREE_ROOT];
     static struct join_task tasks[JOIN_TREE_ROOT];
@@ -237,13 +237,13 @@ static void join_forest(struct join_forest *f)
     for (size_t i = 0; i < f->n; i++)
         f->below += tree[i].below;
 }
-JOIN_FN(join_forest_task, struct join_forest, join_forest)
+JOIN_FN(join_forest_task, struct join_forest, join_do_forest)
 
 static void join_kernel_tree(void *pool, struct piece *piece)
 {
     struct join_forest f;
 
-    f.n = piece->n < JOIN_TREE_ROOT ? piece->n : JOIN_TREE_ROOT;
+    f.n = piece->n < (size_t)JOIN_TREE_ROOT ? piece->n : (size_t)JOIN_TREE_ROOT;
     join_root(pool, join_forest_task, &f);
     piece->result = f.below;
 }
