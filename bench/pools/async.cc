@@ -63,7 +63,7 @@ struct pool make()
     p.no_join = "each of 10^5 tasks would be a thread";
     p.no_life = "there is none to be created";
     p.no_pending = "each task has a thread at once, so that none is pending";
-    p.most_tasks = 2000;
+    p.most_tasks = 500;
     return p;
 }
 

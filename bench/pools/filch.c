@@ -47,6 +47,16 @@ static void *create_ck(unsigned workers)
     return create(FILCH_BACKEND_CK, false, workers);
 }
 
+static void *create_global(unsigned workers)
+{
+    return create(FILCH_BACKEND_GLOBAL, false, workers);
+}
+
+static void *create_spawn(unsigned workers)
+{
+    return create(FILCH_BACKEND_SPAWN, false, workers);
+}
+
 static void destroy(void *pool)
 {
     filch_executor_destroy(pool);
@@ -126,6 +136,18 @@ static const struct pool pools[] = {
      .create = create_ck,
      .no_join = deadlock,
      .most_pending = (1 << 20) - 1000,
+     CALLS},
+    {.name = "global",
+     .about = "a list behind a lock, by futexes alone",
+     .create = create_global,
+     .no_join = deadlock,
+     CALLS},
+    {.name = "spawn",
+     .about = "a thread for each task",
+     .create = create_spawn,
+     .no_join = "each of 10^5 tasks would be a thread",
+     .no_pending = "each task has a thread at once, so that none is pending",
+     .most_tasks = 500,
      CALLS},
 };
 

@@ -6,7 +6,9 @@
 #include "api/front.h"
 #include "base/options.h"
 #include "naive/ck.h"
+#include "naive/global.h"
 #include "naive/mutex.h"
+#include "naive/spawn.h"
 #include "sched/executor.h"
 
 static int check(const filch_options *o)
@@ -44,6 +46,10 @@ int filch_executor_create(filch_executor **out, const filch_options *options)
         return fl_mutex_pool_create(out, &o);
     case FILCH_BACKEND_CK:
         return fl_ck_pool_create(out, &o);
+    case FILCH_BACKEND_GLOBAL:
+        return fl_global_pool_create(out, &o);
+    case FILCH_BACKEND_SPAWN:
+        return fl_spawn_pool_create(out, &o);
     }
     return FILCH_EINVAL;
 }

@@ -3,10 +3,7 @@
  * mutex.c: the naive pool: a linked list behind one mutex, condition variables to sleep on, and in
  * each future a mutex and a condition variable of its own.
  *
- * It is what one writes in an afternoon, written with care: a task is one allocation, a worker ends
- * one task and takes the next under one hold of the lock, nobody is signalled who does not sleep, no
- * signal is sent with the lock held. What it can't do by its nature: a task that waits for another
- * holds its worker, so nested waits deeper than the pool is wide never end.
+ * It is what one writes in an afternoon, written with care: list.h has the care, and this file the means.
  *
  * glibc before 2.41 can lose the signal of a condition variable on which several threads sleep (its
  * bug 25847). A worker looks again every second, so that a rival that meets the bug is slow, not
@@ -14,7 +11,6 @@
 #include "naive/mutex.h"
 
 #include <pthread.h>
-#include <stdalign.h>
 #include <stdbool.h>
 
 #include "base/clock.h"
@@ -24,489 +20,117 @@ enum {
     LOOK_AGAIN_NS = 1000000000
 };
 
-struct task {
-    filch_future future;
-    struct task *next;
-    pthread_mutex_t lock;
-    pthread_cond_t over;
+struct list_lock {
+    pthread_mutex_t mutex;
 };
 
-/* Everything below lock is under it. */
-struct mutex_pool {
-    filch_executor base;
-    struct fl_naive_home *home;
-    struct fl_naive_crew crew;
-    pthread_mutex_t lock;
-    pthread_cond_t work;  /* something is queued, or the pool stops */
-    pthread_cond_t quiet; /* nothing is left, or a worker has ended */
-    struct task *head;
-    struct task **tail;
-    size_t left;       /* tasks accepted and not ended */
-    unsigned sleepers; /* on work */
-    unsigned alive;    /* workers */
-    bool stopping;
-    bool orphaned; /* the handle is gone: the last worker frees the pool */
-    const char *broken;
+struct list_cond {
+    pthread_cond_t cond;
 };
 
-static struct mutex_pool *pool_of(filch_executor *ex)
+struct list_over {
+    struct list_lock lock;
+    struct list_cond over;
+};
+
+static void lock_open(struct list_lock *l)
 {
-    return fl_container_of(ex, struct mutex_pool, base);
+    pthread_mutex_init(&l->mutex, NULL);
 }
 
-static void cond_init(pthread_cond_t *cond)
+static void lock_close(struct list_lock *l)
+{
+    pthread_mutex_destroy(&l->mutex);
+}
+
+static void lock_enter(struct list_lock *l)
+{
+    pthread_mutex_lock(&l->mutex);
+}
+
+static void lock_leave(struct list_lock *l)
+{
+    pthread_mutex_unlock(&l->mutex);
+}
+
+static void cond_open(struct list_cond *c)
 {
     pthread_condattr_t attr;
 
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(cond, &attr);
+    pthread_cond_init(&c->cond, &attr);
     pthread_condattr_destroy(&attr);
 }
 
-/* False: the deadline has passed. */
-static bool cond_wait(pthread_cond_t *cond, pthread_mutex_t *lock, filch_deadline deadline)
+static void cond_close(struct list_cond *c)
+{
+    pthread_cond_destroy(&c->cond);
+}
+
+static void cond_signal(struct list_cond *c)
+{
+    pthread_cond_signal(&c->cond);
+}
+
+static void cond_broadcast(struct list_cond *c)
+{
+    pthread_cond_broadcast(&c->cond);
+}
+
+static bool cond_wait(struct list_cond *c, struct list_lock *l, filch_deadline deadline)
 {
     if (deadline == FILCH_FOREVER) {
-        pthread_cond_wait(cond, lock);
+        pthread_cond_wait(&c->cond, &l->mutex);
         return true;
     }
     if (fl_now() >= deadline)
         return false;
     struct timespec at = fl_naive_timespec(deadline);
-    pthread_cond_timedwait(cond, lock, &at);
+    pthread_cond_timedwait(&c->cond, &l->mutex, &at);
     return true;
 }
 
-/* ---- futures */
-
-static struct task *task_create(struct mutex_pool *p, const struct fl_naive_call *call)
+static filch_deadline look_again(void)
 {
-    struct task *t = fl_naive_task_create(p->home, sizeof *t, call);
-
-    if (t == NULL)
-        return NULL;
-    t->next = NULL;
-    pthread_mutex_init(&t->lock, NULL);
-    cond_init(&t->over);
-    return t;
+    return filch_in_ns(LOOK_AGAIN_NS);
 }
 
-static void future_free(struct fl_home *home, filch_future *f)
+static void over_open(struct list_over *o)
 {
-    struct task *t = fl_container_of(f, struct task, future);
-
-    pthread_cond_destroy(&t->over);
-    pthread_mutex_destroy(&t->lock);
-    fl_naive_task_free(fl_container_of(home, struct fl_naive_home, base), f, sizeof *t);
+    lock_open(&o->lock);
+    cond_open(&o->over);
 }
 
-static int future_wait(struct fl_home *home, filch_future *f, filch_deadline deadline)
+static void over_close(struct list_over *o)
 {
-    struct task *t = fl_container_of(f, struct task, future);
+    cond_close(&o->over);
+    lock_close(&o->lock);
+}
+
+static int over_wait(struct list_over *o, filch_future *f, filch_deadline deadline)
+{
     int status = 0;
 
-    (void)home;
-    if (fl_naive_runs_here(f))
-        return FILCH_EDEADLK;
-    pthread_mutex_lock(&t->lock);
+    lock_enter(&o->lock);
     while (status == 0 && fl_future_expect(f)) {
-        if (!cond_wait(&t->over, &t->lock, deadline))
+        if (!cond_wait(&o->over, &o->lock, deadline))
             status = FILCH_ETIMEDOUT;
     }
-    pthread_mutex_unlock(&t->lock);
+    lock_leave(&o->lock);
     return status;
 }
 
-/* Whoever has settled f holds a reference, so that f is still there. */
-static void future_wake(struct fl_home *home, filch_future *f)
+static void over_wake(struct list_over *o)
 {
-    struct task *t = fl_container_of(f, struct task, future);
-
-    (void)home;
-    pthread_mutex_lock(&t->lock);
-    pthread_cond_broadcast(&t->over);
-    pthread_mutex_unlock(&t->lock);
+    lock_enter(&o->lock);
+    cond_broadcast(&o->over);
+    lock_leave(&o->lock);
 }
 
-static const struct fl_home_ops home_ops = {
-    .free = future_free,
-    .wait = future_wait,
-    .wake = future_wake,
-};
-
-/* ---- the queue */
-
-/* Queues the n tasks from first to last, of which the caller holds the last one: they may have ended
- * and destroyed the pool before somebody is woken here. Returns 0, or why not. */
-static int enqueue(struct mutex_pool *p, struct task *first, struct task *last, size_t n)
-{
-    bool wake = false;
-    int status = 0;
-
-    pthread_mutex_lock(&p->lock);
-    if (p->broken != NULL)
-        status = FILCH_EBROKEN;
-    else if (p->stopping)
-        status = FILCH_ESHUTDOWN;
-    if (status == 0) {
-        *p->tail = first;
-        p->tail = &last->next;
-        p->left += n;
-        wake = p->sleepers > 0;
-    }
-    pthread_mutex_unlock(&p->lock);
-
-    if (wake && n == 1)
-        pthread_cond_signal(&p->work);
-    else if (wake)
-        pthread_cond_broadcast(&p->work);
-    return status;
-}
-
-/* With the lock held. */
-static void end_tasks(struct mutex_pool *p, size_t n)
-{
-    p->left -= n;
-    if (p->left == 0)
-        pthread_cond_broadcast(&p->quiet);
-}
-
-/* With the lock held: the whole queue. */
-static struct task *take_all(struct mutex_pool *p)
-{
-    struct task *first = p->head;
-
-    p->head = NULL;
-    p->tail = &p->head;
-    return first;
-}
-
-/* Without the lock: ends tasks that were taken from the queue. */
-static void drop_all(struct mutex_pool *p, struct task *first, int status)
-{
-    size_t n = 0;
-
-    while (first != NULL) {
-        struct task *next = first->next;
-
-        fl_naive_drop(&first->future, status);
-        first = next;
-        n++;
-    }
-    if (n == 0)
-        return;
-    pthread_mutex_lock(&p->lock);
-    end_tasks(p, n);
-    pthread_mutex_unlock(&p->lock);
-}
-
-/* With the lock held. NULL: the pool stops, and nothing is queued. */
-static struct task *next_task(struct mutex_pool *p)
-{
-    while (p->head == NULL && !p->stopping) {
-        p->sleepers++;
-        cond_wait(&p->work, &p->lock, filch_in_ns(LOOK_AGAIN_NS));
-        p->sleepers--;
-    }
-
-    struct task *t = p->head;
-    if (t != NULL) {
-        p->head = t->next;
-        if (p->head == NULL)
-            p->tail = &p->head;
-    }
-    return t;
-}
-
-/* With its home. */
-static void pool_free(void *pool)
-{
-    struct mutex_pool *p = pool;
-
-    pthread_cond_destroy(&p->quiet);
-    pthread_cond_destroy(&p->work);
-    pthread_mutex_destroy(&p->lock);
-    fl_naive_crew_free(&p->crew);
-    fl_naive_free(p->home, p, sizeof *p, alignof(struct mutex_pool));
-}
-
-/* ---- workers */
-
-static void break_pool(struct mutex_pool *p)
-{
-    pthread_mutex_lock(&p->lock);
-    p->broken = "a worker's start hook failed";
-    struct task *queued = take_all(p);
-    pthread_mutex_unlock(&p->lock);
-    drop_all(p, queued, FILCH_EBROKEN);
-}
-
-static void work(struct mutex_pool *p)
-{
-    struct task *t;
-
-    pthread_mutex_lock(&p->lock);
-    while ((t = next_task(p)) != NULL) {
-        pthread_mutex_unlock(&p->lock);
-        fl_naive_run(&t->future);
-        pthread_mutex_lock(&p->lock);
-        end_tasks(p, 1);
-    }
-    pthread_mutex_unlock(&p->lock);
-}
-
-static void *worker_main(void *arg)
-{
-    struct mutex_pool *p = arg;
-
-    if (fl_naive_crew_enter(&p->crew)) {
-        work(p);
-        fl_naive_crew_leave(&p->crew);
-    } else {
-        break_pool(p);
-    }
-
-    pthread_mutex_lock(&p->lock);
-    p->alive--;
-    bool last = p->alive == 0 && p->orphaned;
-    pthread_cond_broadcast(&p->quiet);
-    pthread_mutex_unlock(&p->lock);
-    if (last)
-        fl_naive_home_release(p->home);
-    return NULL;
-}
-
-/* ---- the handle */
-
-static int submit_call(struct mutex_pool *p, const struct fl_naive_call *call,
-                       filch_future **future)
-{
-    if (fl_forked(&p->home->base.forked))
-        return FILCH_EFORKED;
-    struct task *t = task_create(p, call);
-    if (t == NULL)
-        return FILCH_ENOMEM;
-
-    int status = enqueue(p, t, t, 1);
-    if (status != 0)
-        future_free(&p->home->base, &t->future);
-    else if (future != NULL)
-        *future = &t->future;
-    else
-        filch_future_release(&t->future);
-    return status;
-}
-
-static int submit(filch_executor *ex, filch_task_fn *fn, void *arg, filch_future **future)
-{
-    struct fl_naive_call call = {.fn = fn, .arg = arg};
-
-    return submit_call(pool_of(ex), &call, future);
-}
-
-static int submit_copy(filch_executor *ex, filch_task_fn *fn, const void *arg, size_t len,
-                       filch_future **future)
-{
-    struct fl_naive_call call = {
-        .fn = fn,
-        .from = arg,
-        .len = len,
-        .with_copy = true,
-    };
-
-    return submit_call(pool_of(ex), &call, future);
-}
-
-static void free_unqueued(struct mutex_pool *p, struct task *t)
-{
-    while (t != NULL) {
-        struct task *next = t->next;
-
-        future_free(&p->home->base, &t->future);
-        t = next;
-    }
-}
-
-static int submit_batch(filch_executor *ex, filch_task_fn *fn, void *const args[], size_t n,
-                        filch_future *futures[])
-{
-    struct mutex_pool *p = pool_of(ex);
-    struct task *first = NULL;
-    struct task **tail = &first;
-    struct task *last = NULL;
-
-    if (fl_forked(&p->home->base.forked))
-        return FILCH_EFORKED;
-    for (size_t i = 0; i < n; i++) {
-        struct fl_naive_call call = {
-            .fn = fn,
-            .arg = args != NULL ? args[i] : NULL,
-            .for_queue_only = futures == NULL && i + 1 < n,
-        };
-
-        last = task_create(p, &call);
-        if (last == NULL) {
-            free_unqueued(p, first);
-            return FILCH_ENOMEM;
-        }
-        *tail = last;
-        tail = &last->next;
-        if (futures != NULL)
-            futures[i] = &last->future;
-    }
-    if (n == 0)
-        return 0;
-    int status = enqueue(p, first, last, n);
-    if (status != 0)
-        free_unqueued(p, first);
-    else if (futures == NULL)
-        filch_future_release(&last->future);
-    return status;
-}
-
-static int shut_down(filch_executor *ex, unsigned flags, filch_deadline deadline)
-{
-    struct mutex_pool *p = pool_of(ex);
-    struct task *queued = NULL;
-    int status = 0;
-
-    if ((flags & ~(unsigned)(FILCH_CANCEL_PENDING | FILCH_NO_WAIT)) != 0)
-        return FILCH_EINVAL;
-    if (fl_forked(&p->home->base.forked))
-        return FILCH_EFORKED;
-
-    pthread_mutex_lock(&p->lock);
-    p->stopping = true;
-    if ((flags & FILCH_CANCEL_PENDING) != 0)
-        queued = take_all(p);
-    pthread_cond_broadcast(&p->work);
-    pthread_mutex_unlock(&p->lock);
-
-    drop_all(p, queued, FILCH_ECANCELED);
-    if ((flags & FILCH_NO_WAIT) != 0)
-        return 0;
-    if (fl_naive_crew_has_self(&p->crew))
-        return FILCH_EDEADLK;
-
-    pthread_mutex_lock(&p->lock);
-    while (status == 0 && (p->alive > 0 || p->left > 0)) {
-        if (!cond_wait(&p->quiet, &p->lock, deadline))
-            status = FILCH_ETIMEDOUT;
-    }
-    pthread_mutex_unlock(&p->lock);
-    return status;
-}
-
-/* By one of its own tasks: nobody is there to join the workers. */
-static void orphan(struct mutex_pool *p)
-{
-    pthread_mutex_lock(&p->lock);
-    fl_naive_crew_detach(&p->crew);
-    p->orphaned = true;
-    p->stopping = true;
-    pthread_cond_broadcast(&p->work);
-    pthread_mutex_unlock(&p->lock);
-}
-
-static void destroy(filch_executor *ex)
-{
-    struct mutex_pool *p = pool_of(ex);
-
-    if (fl_forked(&p->home->base.forked))
-        return; /* its threads and the state of its locks stayed in the parent */
-    if (fl_naive_crew_has_self(&p->crew)) {
-        orphan(p);
-        return;
-    }
-    shut_down(ex, FILCH_DRAIN, FILCH_FOREVER);
-    fl_naive_crew_join(&p->crew);
-    fl_naive_home_release(p->home);
-}
-
-static int wait_idle(filch_executor *ex, filch_deadline deadline)
-{
-    struct mutex_pool *p = pool_of(ex);
-    int status = 0;
-
-    if (fl_forked(&p->home->base.forked))
-        return FILCH_EFORKED;
-    if (fl_naive_crew_has_self(&p->crew))
-        return FILCH_EDEADLK;
-    pthread_mutex_lock(&p->lock);
-    while (status == 0 && p->left > 0) {
-        if (!cond_wait(&p->quiet, &p->lock, deadline))
-            status = FILCH_ETIMEDOUT;
-    }
-    pthread_mutex_unlock(&p->lock);
-    return status;
-}
-
-static unsigned workers(const filch_executor *ex)
-{
-    return fl_container_of(ex, struct mutex_pool, base)->crew.count;
-}
-
-static const char *broken(const filch_executor *ex)
-{
-    struct mutex_pool *p = fl_container_of(ex, struct mutex_pool, base);
-
-    if (fl_forked(&p->home->base.forked))
-        return NULL;
-    pthread_mutex_lock(&p->lock);
-    const char *why = p->broken;
-    pthread_mutex_unlock(&p->lock);
-    return why;
-}
-
-static const struct fl_executor_ops ops = {
-    .submit = submit,
-    .submit_copy = submit_copy,
-    .submit_batch = submit_batch,
-    .shutdown = shut_down,
-    .destroy = destroy,
-    .wait_idle = wait_idle,
-    .workers = workers,
-    .broken = broken,
-};
-
-/* Some threads did not start: the others end, and nothing is left. */
-static void undo(struct mutex_pool *p)
-{
-    shut_down(&p->base, FILCH_DRAIN, FILCH_FOREVER);
-    fl_naive_crew_join(&p->crew);
-    fl_naive_home_abandon(p->home);
-}
+#include "naive/list.h"
 
 int fl_mutex_pool_create(filch_executor **out, const filch_options *options)
 {
-    struct fl_naive_home *home;
-    int status = fl_naive_home_open(&home, options->allocator, &home_ops);
-
-    if (status != 0)
-        return status;
-    struct mutex_pool *p = fl_naive_alloc(home, sizeof *p, alignof(struct mutex_pool));
-    if (p == NULL) {
-        fl_naive_home_abandon(home);
-        return FILCH_ENOMEM;
-    }
-
-    *p = (struct mutex_pool){.base.ops = &ops, .home = home};
-    home->free_pool = pool_free;
-    home->pool = p;
-    pthread_mutex_init(&p->lock, NULL);
-    cond_init(&p->work);
-    cond_init(&p->quiet);
-    p->tail = &p->head;
-    p->alive = fl_naive_crew_size(options);
-
-    status = fl_naive_crew_start(&p->crew, home, options, worker_main, p);
-    pthread_mutex_lock(&p->lock);
-    p->alive -= p->crew.asked - p->crew.count;
-    pthread_mutex_unlock(&p->lock);
-    if (status != 0)
-        undo(p);
-    else
-        *out = &p->base;
-    return status;
+    return list_pool_create(out, options);
 }

@@ -44,6 +44,11 @@ int fl_naive_home_open(struct fl_naive_home **out, const filch_allocator *alloca
     return status;
 }
 
+void fl_naive_home_retain(struct fl_naive_home *home)
+{
+    fl_add(&home->refs, 1, relaxed); /* count: the caller's own is there */
+}
+
 void fl_naive_home_release(struct fl_naive_home *home)
 {
     if (fl_sub(&home->refs, 1, acq_rel) != 1) /* N1 */

@@ -28,6 +28,9 @@ struct fl_naive_home {
 int fl_naive_home_open(struct fl_naive_home **out, const filch_allocator *allocator,
                        const struct fl_home_ops *ops);
 
+/* For whoever has one already, or a future there. */
+void fl_naive_home_retain(struct fl_naive_home *home);
+
 /* The last one frees pool and home and destroys the allocator. */
 void fl_naive_home_release(struct fl_naive_home *home);
 

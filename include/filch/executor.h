@@ -33,7 +33,9 @@ enum filch_limit {
 enum filch_backend {
     FILCH_BACKEND_STEAL = 0, /* work stealing: filch itself */
     FILCH_BACKEND_MUTEX,     /* naive: one queue, a mutex and condition variables, futures too */
-    FILCH_BACKEND_CK         /* the pool one would build from Concurrency Kit's parts */
+    FILCH_BACKEND_CK,        /* the pool one would build from Concurrency Kit's parts */
+    FILCH_BACKEND_GLOBAL,    /* one queue behind one lock, by futexes alone */
+    FILCH_BACKEND_SPAWN      /* a thread for each task, which ends with it */
 };
 
 /* What a worker that waits for a future may run meanwhile. */

@@ -209,7 +209,8 @@ TEST(what_is_missing_of_a_queue_is_einval_and_takes_nothing)
 TEST(batches_of_nothing_are_nothing_and_of_too_much_enomem)
 {
     static const enum filch_backend backends[] = {FILCH_BACKEND_STEAL, FILCH_BACKEND_MUTEX,
-                                                  FILCH_BACKEND_CK};
+                                                  FILCH_BACKEND_CK, FILCH_BACKEND_GLOBAL,
+                                                  FILCH_BACKEND_SPAWN};
     void *arg = NULL;
     void *result = &arg;
 

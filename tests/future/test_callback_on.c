@@ -150,7 +150,8 @@ TEST(one_whose_future_is_never_over_is_never_called)
 
 TEST(arguments_that_make_no_sense_are_refused_and_a_rival_takes_none)
 {
-    const enum filch_backend rivals[] = {FILCH_BACKEND_MUTEX, FILCH_BACKEND_CK};
+    const enum filch_backend rivals[] = {FILCH_BACKEND_MUTEX, FILCH_BACKEND_CK,
+                                         FILCH_BACKEND_GLOBAL, FILCH_BACKEND_SPAWN};
     filch_executor *ex = pool_of(1);
     filch_future *f = promise();
 

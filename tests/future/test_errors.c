@@ -271,7 +271,8 @@ TEST(of_a_scope_s_task_and_a_map_s_call_the_code_is_kept)
 
 TEST(a_rival_s_tasks_say_why_they_fail)
 {
-    const enum filch_backend rivals[] = {FILCH_BACKEND_MUTEX, FILCH_BACKEND_CK};
+    const enum filch_backend rivals[] = {FILCH_BACKEND_MUTEX, FILCH_BACKEND_CK,
+                                         FILCH_BACKEND_GLOBAL, FILCH_BACKEND_SPAWN};
 
     for (size_t i = 0; i < sizeof rivals / sizeof rivals[0]; i++) {
         struct failing x = {.returns = CODE};

@@ -239,7 +239,8 @@ TEST(arguments_that_make_no_sense_are_refused)
 
 TEST(a_rival_has_no_such_tasks)
 {
-    const enum filch_backend rivals[] = {FILCH_BACKEND_MUTEX, FILCH_BACKEND_CK};
+    const enum filch_backend rivals[] = {FILCH_BACKEND_MUTEX, FILCH_BACKEND_CK,
+                                         FILCH_BACKEND_GLOBAL, FILCH_BACKEND_SPAWN};
 
     for (int i = 0; i < 2; i++) {
         filch_executor *ex = NULL;

@@ -592,7 +592,8 @@ TEST(a_future_may_be_cancelled_by_hand_before_its_token_is)
 
 TEST(a_rival_has_neither_tokens_nor_start_by)
 {
-    static const enum filch_backend backends[] = {FILCH_BACKEND_MUTEX, FILCH_BACKEND_CK};
+    static const enum filch_backend backends[] = {FILCH_BACKEND_MUTEX, FILCH_BACKEND_CK,
+                                                  FILCH_BACKEND_GLOBAL, FILCH_BACKEND_SPAWN};
     filch_token *t = token();
 
     for (size_t i = 0; i < sizeof backends / sizeof backends[0]; i++) {

@@ -345,24 +345,114 @@ static void threads_submit_and_wait_at_once(enum filch_backend backend)
     filch_executor_destroy(all.ex);
 }
 
-#define BOTH(name)                                                                                 \
-    TEST(mutex_##name)                                                                             \
+#define BY(rival, name)                                                                            \
+    TEST(rival##_##name)                                                                           \
     {                                                                                              \
-        name(FILCH_BACKEND_MUTEX);                                                                 \
-    }                                                                                              \
-    TEST(ck_##name)                                                                                \
-    {                                                                                              \
-        name(FILCH_BACKEND_CK);                                                                    \
+        name(BACKEND_##rival);                                                                     \
     }
+#define BACKEND_mutex  FILCH_BACKEND_MUTEX
+#define BACKEND_ck     FILCH_BACKEND_CK
+#define BACKEND_global FILCH_BACKEND_GLOBAL
+#define BACKEND_spawn  FILCH_BACKEND_SPAWN
+#define POOLS(name)    BY(mutex, name) BY(ck, name) BY(global, name)
+#define ALL(name)      POOLS(name) BY(spawn, name)
 
-BOTH(results_come_back)
-BOTH(a_failure_keeps_its_code)
-BOTH(a_copy_is_the_tasks_own)
-BOTH(a_batch_comes_back_in_order)
-BOTH(a_wait_ends_at_its_deadline)
-BOTH(what_is_queued_can_be_cancelled)
-BOTH(wait_idle_waits_for_what_tasks_submit)
-BOTH(a_task_cannot_wait_for_its_own_pool)
-BOTH(a_task_may_destroy_its_pool)
-BOTH(a_failed_start_hook_breaks_the_pool)
-BOTH(threads_submit_and_wait_at_once)
+ALL(results_come_back)
+ALL(a_failure_keeps_its_code)
+ALL(a_copy_is_the_tasks_own)
+ALL(a_batch_comes_back_in_order)
+POOLS(a_wait_ends_at_its_deadline)
+POOLS(what_is_queued_can_be_cancelled)
+ALL(wait_idle_waits_for_what_tasks_submit)
+ALL(a_task_cannot_wait_for_its_own_pool)
+ALL(a_task_may_destroy_its_pool)
+POOLS(a_failed_start_hook_breaks_the_pool)
+POOLS(threads_submit_and_wait_at_once)
+
+/* Nothing is queued there, so what is said of a queue is said of what runs. */
+TEST(spawn_a_wait_ends_at_its_deadline)
+{
+    filch_executor *ex = pool(FILCH_BACKEND_SPAWN, 1);
+    struct gate gate;
+    filch_future *holder = hold(ex, &gate);
+
+    assert_int_equal(filch_future_result(holder, FILCH_NOW, NULL), FILCH_ETIMEDOUT);
+    assert_int_equal(filch_future_result(holder, filch_in_ms(2), NULL), FILCH_ETIMEDOUT);
+    assert_int_equal(filch_executor_wait_idle(ex, filch_in_ms(2)), FILCH_ETIMEDOUT);
+    assert_int_equal(filch_executor_shutdown(ex, FILCH_DRAIN, filch_in_ms(2)), FILCH_ETIMEDOUT);
+    assert_int_equal(filch_submit(ex, add_one, NULL, NULL), FILCH_ESHUTDOWN);
+    let_go(&gate, holder);
+    assert_int_equal(filch_executor_shutdown(ex, FILCH_DRAIN, FILCH_FOREVER), 0);
+    filch_executor_destroy(ex);
+}
+
+TEST(spawn_a_failed_start_hook_breaks_the_pool)
+{
+    filch_options o = {
+        .size = sizeof o, .workers = 2, .backend = FILCH_BACKEND_SPAWN, .on_thread_start = refuse};
+    filch_executor *ex;
+    filch_future *f;
+
+    assert_int_equal(filch_executor_create(&ex, &o), 0);
+    assert_int_equal(filch_submit(ex, add_one, NULL, &f), 0);
+    assert_int_equal(filch_future_result(f, FILCH_FOREVER, NULL), FILCH_EBROKEN);
+    filch_future_release(f);
+    assert_int_equal(filch_submit(ex, add_one, NULL, &f), FILCH_EBROKEN);
+    assert_non_null(filch_executor_broken(ex));
+    filch_executor_destroy(ex);
+}
+
+static int wait_deeper(void *arg, void **result)
+{
+    struct tree *t = arg;
+    struct tree next = {t->ex, t->depth - 1, t->leaves};
+    filch_future *f;
+
+    *result = NULL;
+    if (t->depth == 0)
+        return 0;
+    test_check(filch_submit_copy(t->ex, wait_deeper, &next, sizeof next, &f) == 0);
+    test_check(filch_future_result(f, FILCH_FOREVER, NULL) == 0);
+    filch_future_release(f);
+    return 0;
+}
+
+TEST(spawn_nested_waits_end_though_one_worker_was_asked_for)
+{
+    filch_executor *ex = pool(FILCH_BACKEND_SPAWN, 1);
+    struct tree t = {ex, 20, NULL};
+    filch_future *f;
+
+    assert_int_equal(filch_submit_copy(ex, wait_deeper, &t, sizeof t, &f), 0);
+    assert_int_equal(filch_future_result(f, FILCH_FOREVER, NULL), 0);
+    filch_future_release(f);
+    filch_executor_destroy(ex);
+}
+
+TEST(spawn_a_task_for_which_there_is_no_thread_is_run_by_its_submitter)
+{
+    filch_options o = {.size = sizeof o,
+                       .stack_size = (size_t)1 << 46, /* no system has room for that */
+                       .backend = FILCH_BACKEND_SPAWN};
+    filch_executor *ex;
+    filch_future *futures[2];
+    void *args[2] = {(void *)1, (void *)2};
+    void *result;
+
+    assert_int_equal(filch_executor_create(&ex, &o), 0);
+    assert_int_equal(filch_submit_batch(ex, add_one, args, 2, futures), 0);
+    for (uintptr_t i = 0; i < 2; i++) {
+        assert_int_equal(filch_future_result(futures[i], FILCH_NOW, &result), 0);
+        assert_int_equal((uintptr_t)result, i + 2);
+        filch_future_release(futures[i]);
+    }
+    filch_executor_destroy(ex);
+}
+
+TEST(spawn_threads_submit_and_wait_at_once)
+{
+    struct producers all = {pool(FILCH_BACKEND_SPAWN, 2), test_scaled(500)};
+
+    test_threads(3, produce, &all);
+    filch_executor_destroy(all.ex);
+}

@@ -314,7 +314,8 @@ TEST(stats_fill_in_as_much_as_their_size_says)
 
 TEST(a_rival_keeps_no_statistics_no_trace_and_no_names)
 {
-    static const enum filch_backend rivals[] = {FILCH_BACKEND_MUTEX, FILCH_BACKEND_CK};
+    static const enum filch_backend rivals[] = {FILCH_BACKEND_MUTEX, FILCH_BACKEND_CK,
+                                                FILCH_BACKEND_GLOBAL, FILCH_BACKEND_SPAWN};
 
     for (size_t i = 0; i < 2; i++) {
         filch_options o = {

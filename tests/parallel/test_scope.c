@@ -689,7 +689,8 @@ TEST(what_makes_no_sense_is_refused)
 
 TEST(a_rival_has_no_scopes)
 {
-    static const enum filch_backend backends[] = {FILCH_BACKEND_MUTEX, FILCH_BACKEND_CK};
+    static const enum filch_backend backends[] = {FILCH_BACKEND_MUTEX, FILCH_BACKEND_CK,
+                                                  FILCH_BACKEND_GLOBAL, FILCH_BACKEND_SPAWN};
 
     for (size_t i = 0; i < sizeof backends / sizeof backends[0]; i++) {
         filch_options options = {.size = sizeof options, .workers = 1, .backend = backends[i]};

@@ -169,7 +169,8 @@ TEST(an_unknown_flag_is_invalid)
 
 TEST(a_rival_wakes_as_it_always_does)
 {
-    const enum filch_backend rivals[] = {FILCH_BACKEND_MUTEX, FILCH_BACKEND_CK};
+    const enum filch_backend rivals[] = {FILCH_BACKEND_MUTEX, FILCH_BACKEND_CK,
+                                         FILCH_BACKEND_GLOBAL, FILCH_BACKEND_SPAWN};
 
     for (int i = 0; i < 2; i++) {
         filch_executor *ex = NULL;

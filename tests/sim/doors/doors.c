@@ -17,7 +17,9 @@
 #include <time.h>
 
 #include "naive/ck.h"
+#include "naive/global.h"
 #include "naive/mutex.h"
+#include "naive/spawn.h"
 
 /* Called by core/ under the names of the system's functions. */
 long sim_syscall(long number, ...);
@@ -431,6 +433,18 @@ unsigned fl_cpus_budget(void)
 }
 
 int fl_mutex_pool_create(filch_executor **out, const filch_options *options)
+{
+    (void)out, (void)options;
+    return FILCH_ENOTSUP;
+}
+
+int fl_global_pool_create(filch_executor **out, const filch_options *options)
+{
+    (void)out, (void)options;
+    return FILCH_ENOTSUP;
+}
+
+int fl_spawn_pool_create(filch_executor **out, const filch_options *options)
 {
     (void)out, (void)options;
     return FILCH_ENOTSUP;
