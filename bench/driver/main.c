@@ -22,7 +22,8 @@
 #include "shim/gbench.h"
 
 enum {
-    MAX_LOADS = 160
+    MAX_LOADS = 160,
+    QUICK_PENDING = 100000 /* more take the other pools too long for --quick */
 };
 
 static const struct load_list *const all_loads[] = {
@@ -145,6 +146,8 @@ static const char *why_not(const struct load *load, unsigned side)
         return ""; /* a question about filch's API */
     if (load->not_by_rivals != NULL && side != SIDE_FILCH)
         return side == SIDE_MALLOC ? "" : load->not_by_rivals;
+    if (run.length == QUICK && load->many > QUICK_PENDING && !pools_is_own(side))
+        return ""; /* it takes too long */
     if (pool->most_pending != 0 && load->many > pool->most_pending)
         return "it cannot have so many tasks pending";
     return load->why_not != NULL ? load->why_not(load, pool) : NULL;
