@@ -90,6 +90,7 @@ static struct {
     const char *commit;
     enum length length;
     bool no_steps;
+    bool with_peers;
     unsigned rounds;
     struct result results[MAX_LOADS];
     size_t n;
@@ -105,6 +106,8 @@ static void choose_plan(void)
         plan.idle_ns = 10000000000;
         plan.memory_rounds = 1;
     }
+    if (run.length == QUICK && run.with_peers)
+        plan.rounds = 2;
     if (run.rounds != 0)
         plan.rounds = plan.peer_rounds = run.rounds;
     if (run.length != NORMAL)
@@ -182,6 +185,8 @@ static unsigned rounds_of(const struct load *load, unsigned side)
 {
     unsigned rounds = pools_is_own(side) ? plan.rounds : plan.peer_rounds;
 
+    if (run.length == QUICK && load->many > QUICK_PENDING)
+        return 1;
     return load->few_rounds && plan.memory_rounds < rounds ? plan.memory_rounds : rounds;
 }
 
@@ -435,6 +440,7 @@ int main(int argc, char **argv)
             pools_choose("all");
             break;
         case OPT_PEERS:
+            run.with_peers = true;
             pools_choose("all");
             break;
         case OPT_POOLS:
