@@ -3,7 +3,7 @@
  * count.c: filch-count: the steps of a task's life, to be counted instead of timed: instructions by
  * callgrind, system calls by strace (scripts/count), allocations by itself.
  *
- *     filch-count [--rounds N] [--about]
+ *     filch-count [--rounds N] [--rival mutex | ck | global] [--about]
  *
  * One worker, and nobody spins where it is counted: while a step of the submitter's is counted, the worker
  * is held inside a task; while one of the worker's is, the submitter sleeps on a word. Each step is done for
@@ -79,8 +79,7 @@ static struct {
     filch_future *futures[TASKS];
     void *args[TASKS];
     bool counts;
-    uint64_t before; /* allocations */
-    uint64_t in_all;
+    bool is_rival; /* it has one queue, and its workers none of their own */
 } run;
 
 static void die(const char *what)
@@ -274,7 +273,8 @@ static void all_steps(void)
     from_outside();
     in_batches();
     run_from_lane();
-    from_a_task();
+    if (!run.is_rival)
+        from_a_task();
 }
 
 static int about(void)
@@ -296,18 +296,20 @@ static int about(void)
     return 0;
 }
 
-int main(int argc, char **argv)
+static enum filch_backend rival_called(const char *name)
 {
-    filch_options options = {.size = sizeof options, .workers = 1};
-    unsigned long rounds = 1;
+    if (strcmp(name, "mutex") == 0)
+        return FILCH_BACKEND_MUTEX;
+    if (strcmp(name, "ck") == 0)
+        return FILCH_BACKEND_CK;
+    if (strcmp(name, "global") == 0)
+        return FILCH_BACKEND_GLOBAL;
+    die("no such rival");
+    return FILCH_BACKEND_STEAL;
+}
 
-    if (argc == 2 && strcmp(argv[1], "--about") == 0)
-        return about();
-    if (argc == 3 && strcmp(argv[1], "--rounds") == 0)
-        rounds = strtoul(argv[2], NULL, 10);
-    for (size_t i = 0; i < TASKS; i++)
-        run.args[i] = &run.args[i];
-    must(filch_executor_create(&run.ex, &options), "an executor");
+static void measure(unsigned long rounds)
+{
     all_steps();
     all_steps();
     uint64_t before = fl_load(&allocations, relaxed); /* count: the worker is idle */
@@ -317,7 +319,29 @@ int main(int argc, char **argv)
     }
     printf("allocations %llu tasks %llu\n",
            (unsigned long long)(fl_load(&allocations, relaxed) - before), /* count: as above */
-           4ULL * TASKS * rounds);
+           (run.is_rival ? 3ULL : 4ULL) * TASKS * rounds);
+}
+
+int main(int argc, char **argv)
+{
+    filch_options options = {.size = sizeof options, .workers = 1};
+    unsigned long rounds = 1;
+
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--about") == 0)
+            return about();
+        if (strcmp(argv[i], "--rounds") == 0 && i + 1 < argc)
+            rounds = strtoul(argv[++i], NULL, 10);
+        else if (strcmp(argv[i], "--rival") == 0 && i + 1 < argc)
+            options.backend = rival_called(argv[++i]);
+        else
+            die("usage: filch-count [--rounds N] [--rival NAME] [--about]");
+    }
+    run.is_rival = options.backend != FILCH_BACKEND_STEAL;
+    for (size_t i = 0; i < TASKS; i++)
+        run.args[i] = &run.args[i];
+    must(filch_executor_create(&run.ex, &options), "an executor");
+    measure(rounds);
     filch_executor_destroy(run.ex);
     return 0;
 }
