@@ -90,9 +90,13 @@ static void release(struct job *job)
     free(job->word[0]);
 }
 
+#define TEXT_OF(x) #x
+#define TEXT(x)    TEXT_OF(x)
+
 static const struct pool pool = {
     .name = "libuv",
-    .about = "libuv, uv_queue_work, a loop for each thread that submits",
+    .about = "libuv " TEXT(UV_VERSION_MAJOR) "." TEXT(UV_VERSION_MINOR) "." TEXT(
+        UV_VERSION_PATCH) ", uv_queue_work, a loop for each thread that submits",
     .create = create,
     .destroy = destroy,
     .submit = submit,
