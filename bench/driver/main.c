@@ -147,6 +147,8 @@ static const char *why_not(const struct load *load, unsigned side)
         return why;
     if (load->run == NULL && pool->executor == NULL)
         return ""; /* a question about filch's API */
+    if (load->run == NULL && pool->most_tasks != 0)
+        return "each of its tasks would be a thread";
     if (load->not_by_rivals != NULL && side != SIDE_FILCH)
         return side == SIDE_MALLOC ? "" : load->not_by_rivals;
     if (run.length == QUICK && load->many > QUICK_PENDING && !pools_is_own(side))
