@@ -67,15 +67,26 @@ bool show_is_single(const struct micro *m)
     return show_stem(m->name) == 0 && (last == NULL || strncmp(last, "/ck_", 4) != 0);
 }
 
+/* Dividing work is where the caller is meant to be one of the workers; a task that is submitted should get
+ * to another thread. */
+static bool counts(const struct result *r, unsigned side)
+{
+    const char *address = r->load->address;
+    const char *why;
+
+    if (pools_is_own(side) || side == SIDE_MALLOC || r->rounds[side] == 0)
+        return false;
+    return strncmp(address, "join/", 5) == 0 || strncmp(address, "loop/", 5) == 0 ||
+           !pools_get(side, &why)->caller_runs;
+}
+
 unsigned show_best_peer(const struct result *r, unsigned metric)
 {
     unsigned best = SIDES;
 
     for (unsigned side = 0; side < SIDE_MACHINE; side++) {
-        if (pools_is_own(side) || side == SIDE_MALLOC || r->rounds[side] == 0)
-            continue;
-        if (best == SIDES ||
-            result_summary(r, side, metric).value < result_summary(r, best, metric).value)
+        if (counts(r, side) && (best == SIDES || result_summary(r, side, metric).value <
+                                                     result_summary(r, best, metric).value))
             best = side;
     }
     return best;

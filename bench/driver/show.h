@@ -26,7 +26,8 @@ const struct micro *show_beside(const struct micro_list *list, const struct micr
 /* Whether it stands for itself, and is no part of such a pair. */
 bool show_is_single(const struct micro *m);
 
-/* The best of the pools that are not filch's own, by a load's metric; SIDES: none was asked. */
+/* The best of the pools that are not filch's own, by a load's metric; but for divided work, of those that hand
+ * a task to another thread. SIDES: none was asked. */
 unsigned show_best_peer(const struct result *r, unsigned metric);
 
 #endif /* FL_BENCH_DRIVER_SHOW_H */

@@ -91,7 +91,10 @@ static void load_table(const struct report *report, FILE *out)
     print_limits(report, out);
     print_missing(report, out);
     if (with_peers)
-        fprintf(out, "  best of the others: its figure is so many times filch's\n");
+        fprintf(
+            out,
+            "  best of the others: its figure is so many times filch's; but for join and loop, of "
+            "those\n  that hand a task to another thread\n");
 }
 
 /* ---- families */
