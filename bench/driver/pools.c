@@ -55,7 +55,7 @@ void pools_choose(const char *names)
     bool all = strcmp(names, "all") == 0;
 
     for (unsigned side = 0; side < SIDES; side++)
-        chosen[side] = all;
+        chosen[side] = all || side == SIDE_MACHINE;
     while (!all && *names != '\0') {
         size_t n = strcspn(names, ",");
         unsigned side = 0;

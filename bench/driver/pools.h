@@ -12,7 +12,8 @@ const char *pools_name(unsigned side);
 /* Whether it is one of those that are always asked: filch, naive, ck, the machine. */
 bool pools_is_own(unsigned side);
 
-/* Chooses by names with commas between; "all" is all. Ends the program at a name that there is not. */
+/* Chooses by names with commas between; "all" is all, and the
+ * machine is there always. Ends the program at a name that there is not. */
 void pools_choose(const char *names);
 bool pools_is_chosen(unsigned side);
 
