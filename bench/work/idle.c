@@ -2,7 +2,7 @@
  *
  * idle.c: what does an executor do while there is nothing to do?
  *
- * After a hundred tasks it is left alone until its workers sleep; then, for as long as the plan says (ten
+ * After a hundred tasks, and with no parallel region open, it is left alone until its workers sleep; then, for as long as the plan says (ten
  * seconds at length), the time that they spend on a CPU is taken, and how often they are switched to and
  * from, both per second: those of the process less those of the thread that sleeps through it here. */
 #include "driver/bench.h"
@@ -18,11 +18,6 @@ static int nothing(void *arg, void **result)
     return 0;
 }
 
-struct run {
-    const struct bench_pool *p;
-    struct slice *slice;
-};
-
 static struct usage workers_usage(void)
 {
     struct usage mine = bench_own_usage();
@@ -32,18 +27,26 @@ static struct usage workers_usage(void)
                           .switches = all.switches - mine.switches};
 }
 
-static void sleep_through(void *arg, unsigned producer)
+static void use(void *arg, unsigned producer)
 {
-    struct run *run = arg;
+    const struct bench_pool *p = arg;
     struct job job;
 
     (void)producer;
     for (int i = 0; i < TASKS; i++) {
-        run->p->ops->submit(run->p->pool, nothing, run, &job);
-        if (run->p->ops->wait(&job) != run)
+        p->ops->submit(p->pool, nothing, &job, &job);
+        if (p->ops->wait(&job) != &job)
             bench_die("a task returned something else than its argument");
-        run->p->ops->release(&job);
+        p->ops->release(&job);
     }
+}
+
+static void idle(const struct load *load, const struct bench_pool *p, struct slice *slice)
+{
+    struct bench_pool used = *p;
+
+    (void)load;
+    bench_producers(p, 1, use, &used);
     bench_sleep(SETTLE_NS);
     struct usage before = workers_usage();
     bench_sleep(plan.idle_ns);
@@ -51,16 +54,8 @@ static void sleep_through(void *arg, unsigned producer)
     double seconds = (double)plan.idle_ns / 1e9;
     double spent = after.cpu_ns - before.cpu_ns;
     /* The two are read one after the other: below a few microseconds there is nothing to tell. */
-    run->slice->figure = spent > 5000 ? spent / 1e3 / seconds : 0;
-    run->slice->more[0] = (after.switches - before.switches) / seconds;
-}
-
-static void idle(const struct load *load, const struct bench_pool *p, struct slice *slice)
-{
-    struct run run = {.p = p, .slice = slice};
-
-    (void)load;
-    bench_producers(p, 1, sleep_through, &run);
+    slice->figure = spent > 5000 ? spent / 1e3 / seconds : 0;
+    slice->more[0] = (after.switches - before.switches) / seconds;
 }
 
 static const struct metric metrics[] = {{"CPU", "us/s", 0}, {"switches", "times/s", 0}};
