@@ -112,7 +112,8 @@ struct load_list {
 
 /* bench/work: each file one list. */
 extern const struct load_list submit_loads, open_loads, throughput_loads, fork_loads, join_loads,
-    loop_loads, many_loads, map_loads, pending_loads, over_loads, idle_loads, life_loads;
+    named_loads, loop_loads, many_loads, map_loads, pending_loads, over_loads, idle_loads,
+    life_loads;
 
 /* p50, p99 and p99.9 of samples in ns: the metrics of a latency. */
 #define LATENCY .metrics = latency_metrics, .n_metrics = 3

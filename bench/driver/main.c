@@ -27,8 +27,9 @@ enum {
 };
 
 static const struct load_list *const all_loads[] = {
-    &submit_loads, &open_loads, &throughput_loads, &fork_loads, &join_loads, &loop_loads,
-    &many_loads,   &map_loads,  &pending_loads,    &over_loads, &idle_loads, &life_loads};
+    &submit_loads, &open_loads, &throughput_loads, &fork_loads, &join_loads,
+    &named_loads,  &loop_loads, &many_loads,       &map_loads,  &pending_loads,
+    &over_loads,   &idle_loads, &life_loads};
 
 static const struct plan thorough = {
     .hot_ns = 120000000,

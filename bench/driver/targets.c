@@ -44,6 +44,7 @@ static const struct target targets[] = {
     {"batch/of:1000/workers:2", 0, OF_UNITS, 25},
     {"join/fib/workers:1", 0, OF_UNITS, 6.5},
     {"join/fib/workers:1", 0, OF_TBB, 1.0 / 10},
+    {"join/named/fib/workers:1", 0, OF_UNITS, 3.12}, /* 1.2 times Lace's 2.6 */
     {"pending/of:1000000", 1, OF_UNITS, 128},
     {"idle/workers:2", 0, OF_UNITS, 100}, /* 1 ms in 10 s */
     {"idle/workers:2", 1, OF_UNITS, 0},
@@ -64,6 +65,8 @@ static const struct pair pairs[] = {
      "2 producers at once, with 2 workers, as fast as 1"},
     {"join/fib/workers:2", "join/fib/workers:1", 1 / 1.8,
      "fork-join by 2 workers 1.8 times as fast"},
+    {"join/named/fib/workers:2", "join/named/fib/workers:1", 1 / 1.8,
+     "fork-join by name by 2 workers 1.8 times as fast"},
 };
 
 /* ---- one target */

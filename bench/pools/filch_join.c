@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * filch_join.c: fork and join by filch's means: a submit, and a wait for the future. */
+ * filch_join.c: fork and join by filch's means: records on the stack of whoever forks (filch/fork.h). */
 #include "pools/filch.h"
 
 #include <filch/filch.h>
-
-static filch_executor *forking;
 
 #define JOIN_FN(name, type, body)                                                                  \
     static int name(void *arg, void **result)                                                      \
@@ -20,21 +18,20 @@ struct join_scope {
 };
 
 struct join_task {
-    filch_future *future;
+    filch_task task;
 };
 
 static inline void join_fork(struct join_scope *scope, struct join_task *task, filch_task_fn *fn,
                              void *arg)
 {
     (void)scope;
-    bench_must(filch_submit(forking, fn, arg, &task->future), "submit");
+    filch_fork(&task->task, fn, arg);
 }
 
 static inline void join_one(struct join_scope *scope, struct join_task *task)
 {
     (void)scope;
-    bench_must(filch_future_result(task->future, FILCH_FOREVER, NULL), "result");
-    filch_future_release(task->future);
+    bench_must(filch_join(&task->task, NULL), "join");
 }
 
 static inline void join_all(struct join_scope *scope)
@@ -44,12 +41,11 @@ static inline void join_all(struct join_scope *scope)
 
 static void join_root(void *pool, filch_task_fn *fn, void *arg)
 {
-    struct join_scope scope;
-    struct join_task task;
+    filch_future *f;
 
-    forking = pool;
-    join_fork(&scope, &task, fn, arg);
-    join_one(&scope, &task);
+    bench_must(filch_submit(pool, fn, arg, &f), "submit");
+    bench_must(filch_future_result(f, FILCH_FOREVER, NULL), "result");
+    filch_future_release(f);
 }
 
 #include "work/join.h"

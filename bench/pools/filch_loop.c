@@ -1,89 +1,64 @@
 /* SPDX-License-Identifier: MIT
  *
- * filch_loop.c: loops by filch's means: the range is cut by hand into eight pieces for each worker, which are
- * submitted as one batch and waited for in turn. */
+ * filch_loop.c: loops by filch's means (filch/loop.h), with no grain named. */
 #include "pools/filch.h"
 #include "work/loop.h"
 
 #include <filch/filch.h>
 
-enum {
-    CUTS = 8, /* for each worker */
-    MOST_CUTS = 512
-};
-
-struct cut {
-    size_t begin;
-    size_t end;
-    struct piece *of;
-};
-
-static int cheap_cut(void *arg, void **result)
+static int cheap_range(size_t begin, size_t end, void *arg)
 {
-    const struct cut *c = arg;
+    const struct piece *piece = arg;
 
-    *result = NULL;
-    for (size_t i = c->begin; i < c->end; i++)
-        c->of->data[i] = loop_cheap_element(i);
+    for (size_t i = begin; i < end; i++)
+        piece->data[i] = loop_cheap_element(i);
     return 0;
 }
 
-static int uneven_cut(void *arg, void **result)
+static int uneven_range(size_t begin, size_t end, void *arg)
 {
-    const struct cut *c = arg;
+    const struct piece *piece = arg;
 
-    *result = NULL;
-    for (size_t i = c->begin; i < c->end; i++)
-        c->of->data[i] = loop_uneven_element(i, c->of->n);
+    for (size_t i = begin; i < end; i++)
+        piece->data[i] = loop_uneven_element(i, piece->n);
     return 0;
 }
 
-static int sum_cut(void *arg, void **result)
+static int fold_sum(size_t begin, size_t end, void *accumulator, void *arg)
 {
-    const struct cut *c = arg;
     uint64_t sum = 0;
 
-    for (size_t i = c->begin; i < c->end; i++)
+    (void)arg;
+    for (size_t i = begin; i < end; i++)
         sum += loop_term(i);
-    *result = (void *)(uintptr_t)sum;
+    *(uint64_t *)accumulator += sum;
     return 0;
 }
 
-static void in_cuts(filch_executor *ex, filch_task_fn *fn, struct piece *piece)
+static void combine_sums(void *left, void *right, void *arg)
 {
-    struct cut cuts[MOST_CUTS];
-    filch_future *futures[MOST_CUTS];
-    void *args[MOST_CUTS] = {NULL};
-    size_t n = (size_t)filch_executor_workers(ex) * CUTS;
-
-    for (size_t i = 0; i < n; i++) {
-        cuts[i] =
-            (struct cut){.begin = piece->n * i / n, .end = piece->n * (i + 1) / n, .of = piece};
-        args[i] = &cuts[i];
-    }
-    bench_must(filch_submit_batch(ex, fn, args, n, futures), "submit_batch");
-    for (size_t i = 0; i < n; i++) {
-        void *result;
-
-        bench_must(filch_future_result(futures[i], FILCH_FOREVER, &result), "result");
-        piece->result += (uintptr_t)result;
-        filch_future_release(futures[i]);
-    }
+    (void)arg;
+    *(uint64_t *)left += *(const uint64_t *)right;
 }
 
 static void cheap(void *pool, struct piece *piece)
 {
-    in_cuts(pool, cheap_cut, piece);
+    bench_must(filch_parallel_for(pool, 0, piece->n, 0, cheap_range, piece), "a loop");
 }
 
 static void uneven(void *pool, struct piece *piece)
 {
-    in_cuts(pool, uneven_cut, piece);
+    bench_must(filch_parallel_for(pool, 0, piece->n, 0, uneven_range, piece), "a loop");
 }
 
 static void sum(void *pool, struct piece *piece)
 {
-    in_cuts(pool, sum_cut, piece);
+    const filch_reduction how = {.size = sizeof how,
+                                 .accumulator_bytes = sizeof piece->result,
+                                 .fold = fold_sum,
+                                 .combine = combine_sums};
+
+    bench_must(filch_parallel_reduce(pool, 0, piece->n, &how, &piece->result, piece), "a sum");
 }
 
 const struct loop_kernels filch_loop_kernels = {cheap, uneven, sum};
