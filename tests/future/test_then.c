@@ -721,7 +721,7 @@ TEST(an_executor_that_can_not_take_it_is_how_the_continuation_ends)
 
 TEST(an_executor_that_is_a_rivals_is_refused)
 {
-    for (int backend = FILCH_BACKEND_MUTEX; backend <= FILCH_BACKEND_CK; backend++) {
+    for (int backend = FILCH_BACKEND_MUTEX; backend <= FILCH_BACKEND_SPAWN; backend++) {
         filch_options o = {.size = sizeof o, .workers = 1, .backend = (enum filch_backend)backend};
         filch_executor *ex = NULL;
         filch_future *out = NULL;

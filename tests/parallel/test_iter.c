@@ -942,7 +942,7 @@ TEST(a_call_that_would_wait_for_itself_is_told_so)
 
 TEST(a_map_runs_on_the_rivals_too)
 {
-    for (int backend = FILCH_BACKEND_MUTEX; backend <= FILCH_BACKEND_CK; backend++) {
+    for (int backend = FILCH_BACKEND_MUTEX; backend <= FILCH_BACKEND_SPAWN; backend++) {
         filch_options o = {.size = sizeof o, .workers = 2, .backend = (enum filch_backend)backend};
         filch_executor *ex = NULL;
 

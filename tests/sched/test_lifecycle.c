@@ -41,8 +41,9 @@ TEST(an_option_out_of_range_is_invalid)
                      FILCH_EINVAL);
     assert_int_equal(create_status((filch_options){.workers = 1, .help = (enum filch_help) - 1}),
                      FILCH_EINVAL);
-    assert_int_equal(create_status((filch_options){.workers = 1, .backend = (enum filch_backend)3}),
-                     FILCH_EINVAL);
+    assert_int_equal(
+        create_status((filch_options){.workers = 1, .backend = (enum filch_backend)99}),
+        FILCH_EINVAL);
     assert_int_equal(
         create_status((filch_options){.workers = 1, .backend = (enum filch_backend) - 1}),
         FILCH_EINVAL);
