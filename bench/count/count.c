@@ -268,13 +268,59 @@ static void from_a_task(void)
     take_all();
 }
 
+/* Forked and joined one by one, in a task, where nobody has asked for work. */
+FILCH_FORKABLE_1(void *, same, void *, x)
+{
+    return x;
+}
+
+static int fork_inside(void *arg, void **result)
+{
+    filch_task task;
+    same_task named;
+
+    *result = arg;
+    filch_fork(&task, empty, arg); /* whoever asked before is answered */
+    must(filch_join(&task, NULL), "join");
+    toggle();
+    for (size_t i = 0; i < TASKS; i++) {
+        filch_fork(&task, empty, run.args[i]);
+        must(filch_join(&task, &run.args[i]), "join");
+    }
+    toggle();
+    finish("fork/pointer");
+    toggle();
+    for (size_t i = 0; i < TASKS; i++) {
+        same_fork(&named, run.args[i]);
+        run.args[i] = same_join(&named);
+    }
+    toggle();
+    finish("fork/name");
+    set(&done, 1);
+    return 0;
+}
+
+static void fork_and_join(void)
+{
+    fl_store(&done, 0, relaxed); /* own word: nothing is queued */
+    must(filch_submit(run.ex, fork_inside, NULL, NULL), "submit");
+    await(&done, 1);
+    must(filch_executor_wait_idle(run.ex, FILCH_FOREVER), "wait_idle");
+    for (size_t i = 0; i < TASKS; i++) {
+        if (run.args[i] != &run.args[i])
+            die("a fork returned something else than its argument");
+    }
+}
+
 static void all_steps(void)
 {
     from_outside();
     in_batches();
     run_from_lane();
-    if (!run.is_rival)
+    if (!run.is_rival) {
         from_a_task();
+        fork_and_join();
+    }
 }
 
 static int about(void)
