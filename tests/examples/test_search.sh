@@ -7,7 +7,7 @@
 #     FILCH_BUILD_DIR=build/release tests/examples/test_search.sh [--big]
 #
 # --big, or FILCH_SCALE above 1, adds a real file of 300 MB and a tree of 20,000 files.
-# seconds: 120
+# seconds: 400
 #
 # Some functions are called through theirs and ours, and some scripts are for other shells:
 # shellcheck disable=SC2317,SC2016
