@@ -40,6 +40,7 @@ static _Thread_local int tries;
                                                memory_order_##failure))
 #endif
 
+#include "../../core/base/spin.c"
 #include "../../core/sched/idle.c"
 
 static struct fl_pool pool;
