@@ -34,7 +34,10 @@
  * Orders  O1  offer  parts  CAS release -> O2    a part before it is found
  *         O2  walk   parts  acquire <- O1
  * The end of a helper's future shows what it has done to the caller (future.c). With a chunk nothing goes from
- * hand to hand: all that helpers are told is in the loop before the first of them is submitted. */
+ * hand to hand: all that helpers are told is in the loop before the first of them is submitted.
+ *
+ * Ranges are functions of their own (running.h): before the first of a turn the caller's forks are shown, and what
+ * can not be shown is out of sight until the last is over (forkjoin.c). */
 #include "parallel/loop.h"
 
 #include <stdalign.h>
@@ -44,6 +47,7 @@
 #include "base/compiler.h"
 #include "base/options.h"
 #include "base/thread.h"
+#include "future/forkjoin.h"
 #include "future/run.h"
 #include "future/running.h"
 #include "future/submit.h"
@@ -325,12 +329,14 @@ static int run(struct loop *l, uint32_t lo, uint32_t hi, void *local)
 struct turn {
     struct loop *l;
     bool has_returned;
+    filch_task *forks; /* what the caller's function has forked is no part of its ranges */
     struct fl_running running;
 };
 
 static void end_turn(struct turn *turn)
 {
     fl_running_abandon(&turn->running); /* of a failure the code alone is kept */
+    fl_forks_put_back(turn->forks);
     if (fl_unlikely(!turn->has_returned))
         stop(turn->l, FILCH_EABANDONED);
 }
@@ -354,6 +360,7 @@ static void begin_turn(struct turn *turn, struct loop *l)
 {
     turn->l = l;
     turn->has_returned = false;
+    turn->forks = fl_forks_set_aside();
     fl_running_begin(&turn->running, l->token, l->context);
 }
 

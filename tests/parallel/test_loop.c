@@ -645,6 +645,106 @@ TEST(a_range_has_the_context_of_the_loops_caller_whoever_runs_it)
     assert_int_equal(fl_load(&x.span.kept, relaxed), 0); /* count */
 }
 
+/* ---- Forks of the caller's ---- */
+
+static int set_true(void *arg, void **result)
+{
+    (void)result;
+    *(bool *)arg = true;
+    return 0;
+}
+
+static int fork_around_a_loop(void *ex, void **result)
+{
+    for (size_t grain = 0; grain <= 1; grain++) {
+        struct indices x = indices_new(0, 100);
+        bool has_run = false;
+        filch_task t = {0};
+
+        (void)result;
+        filch_fork(&t, set_true, &has_run);
+        test_check(loop(ex, &x, grain) == 0);
+        test_check(filch_join(&t, NULL) == 0);
+        test_check(has_run);
+        indices_check(&x, 1);
+    }
+    return 0;
+}
+
+TEST(what_is_forked_before_a_loop_is_joined_after_it)
+{
+    for (unsigned workers = 1; workers <= 2; workers++) {
+        filch_executor *ex = pool_of(workers);
+
+        from_both(ex, fork_around_a_loop);
+        filch_executor_destroy(ex);
+    }
+}
+
+struct forked_before {
+    filch_executor *ex;
+    filch_token *token; /* the loop's */
+    struct gate gate;   /* of the other worker, who asks for work once it is open */
+    counter begun;
+    bool is_cancelled; /* plain, as the fork finds it */
+};
+
+static int find_whether_cancelled(void *arg, void **result)
+{
+    struct forked_before *x = arg;
+
+    (void)result;
+    x->is_cancelled = filch_cancel_requested();
+    count_one(&x->begun);
+    return 0;
+}
+
+/* Ends when another worker runs what was forked before the loop. */
+static int cancel_and_fork(size_t begin, size_t end, void *arg)
+{
+    struct forked_before *x = arg;
+
+    (void)begin, (void)end;
+    filch_token_cancel(x->token);
+    gate_open(&x->gate);
+    while (count_of(&x->begun) == 0) {
+        filch_task t;
+        bool has_run;
+
+        filch_fork(&t, set_true, &has_run);
+        test_check(filch_join(&t, NULL) == 0);
+        sched_yield();
+    }
+    return 0;
+}
+
+static int fork_before_a_loop_that_is_cancelled(void *arg, void **result)
+{
+    struct forked_before *x = arg;
+    filch_task t = {0};
+
+    (void)result;
+    gate_await(&x->gate, 1);
+    filch_fork(&t, find_whether_cancelled, x);
+    test_check(loop_with(x->ex, 1, (filch_loop_options){.token = x->token}, cancel_and_fork, x) ==
+               0);
+    test_check(filch_join(&t, NULL) == 0);
+    test_check(!x->is_cancelled);
+    return 0;
+}
+
+TEST(what_is_forked_before_a_loop_is_no_part_of_it)
+{
+    struct forked_before x = {.ex = pool_of(2)};
+    filch_future *other = submit(x.ex, task_gate, &x.gate);
+
+    assert_int_equal(filch_token_create(&x.token, NULL, FILCH_FOREVER), 0);
+    assert_int_equal(finish(submit(x.ex, fork_before_a_loop_that_is_cancelled, &x)), 0);
+    assert_int_equal(finish(other), 0);
+    filch_token_release(x.token);
+    filch_executor_destroy(x.ex);
+}
+
 /* ---- Threads that end ---- */
 
 static int meet_and_exit(size_t begin, size_t end, void *arg)
