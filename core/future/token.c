@@ -86,16 +86,11 @@ filch_token *fl_token_current(void)
     return r != NULL ? r->token : NULL;
 }
 
-/* The task began before its executor cancelled everything. */
-static bool is_of_an_earlier_epoch(const struct fl_worker *w)
-{
-    return w != NULL && w->epoch != fl_epoch_of(fl_load(&w->pool->mode,
-                                                        relaxed)); /* hint: nothing goes with it */
-}
-
 bool filch_cancel_requested(void)
 {
-    if (is_of_an_earlier_epoch(fl_worker_self()))
+    const struct fl_worker *w = fl_worker_self();
+
+    if (w != NULL && fl_epoch_is_over(w->pool, w->epoch))
         return true;
     return filch_token_is_cancelled(fl_token_current());
 }

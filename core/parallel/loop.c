@@ -90,6 +90,8 @@ struct loop {
     enum stage stage;
     filch_token *token;
     filch_context *context;
+    struct fl_pool *of; /* whose worker the caller is; or NULL */
+    uint32_t epoch;     /* of the task that it runs there: stop.c */
     struct part *unreleased; /* once settled */
     alignas(FL_LINE) fl_atomic(struct part *) parts;
     fl_atomic(int) status;
@@ -141,15 +143,22 @@ static bool is_stopped(struct loop *l)
     return fl_load(&l->status, relaxed) != 0; /* hint: a chunk more does no harm */
 }
 
+/* As filch_cancel_requested has it in the caller. */
+static bool is_cancelled(const struct loop *l)
+{
+    if (l->of != NULL && fl_epoch_is_over(l->of, l->epoch))
+        return true;
+    return filch_token_is_cancelled(l->token);
+}
+
 /* A range is about to begin: whether it may. */
-static bool may_go_on(struct loop *l, const struct part *own)
+static bool may_go_on(struct loop *l)
 {
     if (fl_unlikely(is_stopped(l)))
         return false;
     if (fl_unlikely(l->pool != NULL && fl_forked(&l->pool->home.forked)))
         stop(l, FILCH_EFORKED);
-    else if (fl_unlikely(own == &l->own ? filch_cancel_requested()
-                                        : filch_token_is_cancelled(l->token)))
+    else if (fl_unlikely(is_cancelled(l)))
         stop(l, FILCH_ECANCELED);
     else
         return true;
@@ -260,7 +269,7 @@ static bool take(struct loop *l, struct part *own, struct pace *pace, uint32_t *
     uint32_t n_offered;
     uint32_t chunk;
 
-    if (left_of(range) == 0 || !may_go_on(l, own))
+    if (left_of(range) == 0 || !may_go_on(l))
         return false;
     chunk = next_chunk(l, pace, left_of(range), &n_offered);
     if (fl_unlikely(n_offered != 0)) {
@@ -368,9 +377,11 @@ static int help(void *arg, void **result)
 {
     struct part *part = arg;
     struct loop *l = part->loop;
+    struct fl_worker *w = fl_worker_self();
     struct turn turn fl_cleanup(end_turn);
 
     (void)result;
+    w->epoch = l->of == w->pool ? l->epoch : FL_NO_EPOCH; /* worker.c puts back what was */
     begin_turn(&turn, l);
     fl_sub(&l->waiting, 1, relaxed); /* count */
     if (richest(l, &(uint64_t){0}) != NULL) {
@@ -485,6 +496,7 @@ static void measure(struct loop *l, size_t grain)
 int fl_loop_run(filch_executor *ex, size_t begin, size_t end, size_t grain, filch_token *token,
                 const struct fl_loop_body *body)
 {
+    const struct fl_worker *w = fl_worker_self();
     struct loop l fl_cleanup(end_loop);
     int status;
 
@@ -498,6 +510,8 @@ int fl_loop_run(filch_executor *ex, size_t begin, size_t end, size_t grain, filc
     measure(&l, grain);
     l.token = token != NULL ? token : fl_token_current();
     l.context = fl_self()->context;
+    l.of = w != NULL ? w->pool : NULL;
+    l.epoch = w != NULL ? w->epoch : FL_NO_EPOCH;
     l.own.next = NULL;
     l.own.loop = &l;
     l.own.local = NULL;

@@ -234,6 +234,16 @@ static inline uint32_t fl_epoch_of(uint32_t mode)
     return mode / FL_EPOCH;
 }
 
+/* Of what runs for somebody whom it does not concern that all of this pool's is cancelled. */
+#define FL_NO_EPOCH UINT32_MAX
+
+/* What began in that epoch is asked to stop. */
+static inline bool fl_epoch_is_over(struct fl_pool *p, uint32_t epoch)
+{
+    return epoch != FL_NO_EPOCH &&
+           epoch != fl_epoch_of(fl_load(&p->mode, relaxed)); /* hint: nothing goes with it */
+}
+
 /* A task begins: what is cancelled from now on is not meant for those that come later. Returns what end
  * puts back, for the task below. */
 static inline uint32_t fl_epoch_begin(struct fl_worker *w)

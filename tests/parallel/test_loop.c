@@ -590,6 +590,68 @@ TEST(cancelling_all_stops_the_loop_of_a_task)
     filch_executor_destroy(o.ex);
 }
 
+struct all_cancelled {
+    filch_executor *ex;
+    struct meeting m;
+    struct gate gate; /* of the helper's first range */
+    counter calls;
+    uint64_t executed; /* plain, by the first range */
+    bool was_asked_to_stop; /* plain, by the helper's first range */
+};
+
+/* The caller's range cancels everything while the helper is in one, and ends when the helper has. */
+static int cancel_all_beside_a_helper(size_t begin, size_t end, void *arg)
+{
+    struct all_cancelled *x = arg;
+
+    (void)end;
+    count_one(&x->calls);
+    if (begin == 0) {
+        meet(0, 1, &x->m);
+        test_check(filch_executor_cancel_all(x->ex) == 0);
+        gate_open(&x->gate);
+        while (stats_of(x->ex).executed == x->executed)
+            sched_yield();
+    } else if (begin == 50) {
+        meet(0, 1, &x->m);
+        gate_pass(&x->gate);
+        x->was_asked_to_stop = filch_cancel_requested();
+    }
+    return 0;
+}
+
+static int loop_beside_cancel_all(void *arg, void **result)
+{
+    struct all_cancelled *x = arg;
+
+    (void)result;
+    x->executed = stats_of(x->ex).executed;
+    return filch_parallel_for(x->ex, 0, 100, 1, cancel_all_beside_a_helper, x);
+}
+
+TEST(cancelling_all_stops_the_helpers_of_a_task)
+{
+    struct all_cancelled x = {.ex = pool_of(2)};
+
+    await_asleep(x.ex, 2);
+    assert_int_equal(finish(submit(x.ex, loop_beside_cancel_all, &x)), FILCH_ECANCELED);
+    assert_true(x.was_asked_to_stop);
+    assert_int_equal(count_of(&x.calls), 2);
+    filch_executor_destroy(x.ex);
+}
+
+TEST(cancelling_all_does_not_concern_a_loop_from_outside)
+{
+    struct all_cancelled x = {.ex = pool_of(1)};
+    void *none;
+
+    await_asleep(x.ex, 1);
+    assert_int_equal(loop_beside_cancel_all(&x, &none), 0);
+    assert_false(x.was_asked_to_stop);
+    assert_int_equal(count_of(&x.calls), 100);
+    filch_executor_destroy(x.ex);
+}
+
 /* ---- What ranges find ---- */
 
 struct span {
