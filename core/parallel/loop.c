@@ -19,7 +19,7 @@
  *         parts    of a loop: the parts, youngest first, the caller's last; some are added, none is removed
  *         status   0, or why no chunk is begun any more: the first reason stands
  *         waiting  helpers that are submitted and have not begun: a count, too high if some were dropped
- *         refused  1 once a helper could not be submitted
+ *         refused  1 once a helper could not be submitted, or could not enter
  * Always  U1  a chunk is in one range, or in the hands of who has taken it out by a CAS and runs it or puts it into
  *             his own. Ranges are split and never joined: so one that reads as before holds what it held
  *             before, whatever it was meanwhile
@@ -96,7 +96,7 @@ struct loop {
     alignas(FL_LINE) fl_atomic(struct part *) parts;
     fl_atomic(int) status;
     fl_atomic(int32_t) waiting;
-    fl_atomic(uint32_t) refused; /* a helper could not be submitted, and none is tried any more */
+    fl_atomic(uint32_t) refused; /* a helper got no memory, or no entry, and none is tried any more */
     alignas(FL_LINE) struct part own;
 };
 
@@ -373,6 +373,19 @@ static void begin_turn(struct turn *turn, struct loop *l)
     fl_running_begin(&turn->running, l->token, l->context);
 }
 
+/* False: it takes nothing. What one had no memory for the next will not have either. */
+static bool enter(struct loop *l, struct part *part)
+{
+    if (richest(l, &(uint64_t){0}) == NULL)
+        return false;
+    if (l->body->enter == NULL)
+        return true;
+    part->local = l->body->enter(l->body);
+    if (part->local == NULL)
+        fl_store(&l->refused, 1, relaxed); /* hint */
+    return part->local != NULL;
+}
+
 static int help(void *arg, void **result)
 {
     struct part *part = arg;
@@ -384,12 +397,8 @@ static int help(void *arg, void **result)
     w->epoch = l->of == w->pool ? l->epoch : FL_NO_EPOCH; /* worker.c puts back what was */
     begin_turn(&turn, l);
     fl_sub(&l->waiting, 1, relaxed); /* count */
-    if (richest(l, &(uint64_t){0}) != NULL) {
-        if (l->body->enter != NULL)
-            part->local = l->body->enter(l->body);
-        if ((l->body->enter == NULL || part->local != NULL) && steal(l, part))
-            run_chunks(l, part, part->local);
-    }
+    if (enter(l, part) && steal(l, part))
+        run_chunks(l, part, part->local);
     turn.has_returned = true;
     return 0;
 }

@@ -101,6 +101,33 @@ TEST(a_helper_without_memory_for_its_accumulator_leaves_the_loop_to_others)
     assert_int_equal(fl_load(&blocks_out, relaxed), 0); /* count */
 }
 
+/* Ends when all helpers so far have. */
+static int fold_and_await_helpers(size_t begin, size_t end, void *accumulator, void *ex)
+{
+    while (stats_of(ex).executed != stats_of(ex).submitted)
+        sched_yield();
+    return fold(begin, end, accumulator, NULL);
+}
+
+TEST(once_a_helper_had_no_memory_for_its_accumulator_no_other_is_called_in)
+{
+    filch_executor *ex = pool_of(2);
+    filch_reduction how = {.size = sizeof how,
+                           .accumulator_bytes = sizeof(size_t),
+                           .fold = fold_and_await_helpers,
+                           .combine = combine,
+                           .grain = 1};
+    size_t n = 0;
+
+    await_asleep(ex, 2);
+    set_out_of_memory(true);
+    assert_int_equal(filch_parallel_reduce(ex, 0, 2000, &how, &n, ex), 0);
+    set_out_of_memory(false);
+    assert_int_equal(n, 2000);
+    assert_in_range(stats_of(ex).submitted, 0, 2);
+    filch_executor_destroy(ex);
+}
+
 TEST(a_fixed_reduction_without_memory_begins_nothing)
 {
     filch_executor *ex = pool_of(2);
