@@ -144,10 +144,11 @@ static int reduce_fixed(filch_executor *ex, size_t begin, size_t end, const stru
     if (__builtin_add_overflow(r->how->accumulator_bytes, (size_t)FL_LINE - 1, &x.stride))
         return FILCH_ENOMEM;
     x.stride -= x.stride % FL_LINE;
-    if (__builtin_mul_overflow(x.stride, x.n, &bytes) || __builtin_add_overflow(bytes, x.n, &bytes))
+    if (__builtin_mul_overflow(x.stride, x.n, &bytes) ||
+        __builtin_add_overflow(bytes, x.n + 1, &bytes))
         return FILCH_ENOMEM;
 
-    void *block fl_cleanup(free_block) = fl_malloc(bytes + 1);
+    void *block fl_cleanup(free_block) = fl_malloc(bytes); /* never 0 */
     if (block == NULL)
         return FILCH_ENOMEM;
     x.leaves = block;

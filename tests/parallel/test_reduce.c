@@ -371,6 +371,32 @@ TEST(a_reduction_whose_caller_ends_its_thread_leaves_nothing_behind)
     assert_int_equal(blocks_now(), before);
 }
 
+static void init_nothing(void *accumulator, void *arg)
+{
+    (void)accumulator, (void)arg;
+}
+
+TEST(a_fixed_reduction_of_more_bytes_than_there_are_numbers_for_has_no_memory)
+{
+    filch_executor *ex = pool_of(1);
+    filch_reduction how = {.size = sizeof how,
+                           .init = init_nothing,
+                           .fold = fold_sum,
+                           .combine = combine_sum,
+                           .grain = 1,
+                           .flags = FILCH_REDUCE_FIXED};
+    size_t few = SIZE_MAX / 255 - 1; /* 255 of them, and a byte each, are SIZE_MAX */
+    size_t n[] = {few, SIZE_MAX, SIZE_MAX / 2};
+    uint64_t sum = 7;
+
+    for (size_t i = 0; i < sizeof n / sizeof n[0]; i++) {
+        how.accumulator_bytes = n[i];
+        assert_int_equal(filch_parallel_reduce(ex, 0, 255, &how, &sum, NULL), FILCH_ENOMEM);
+        assert_int_equal(sum, 7);
+    }
+    filch_executor_destroy(ex);
+}
+
 TEST(what_is_no_reduction_is_refused)
 {
     filch_executor *ex = pool_of(1);
