@@ -531,10 +531,11 @@ int fl_loop_run(filch_executor *ex, size_t begin, size_t end, size_t grain, filc
     fl_init(&l.refused, 0);
     l.stage = RUNNING;
     lead(&l);
-    if (settle(&l, true))
-        release_helpers(&l, false);
-    else
-        stop(&l, FILCH_EFORKED);
+    if (!settle(&l, true)) {
+        l.stage = OVER;
+        return FILCH_EFORKED; /* whatever has stopped it: what others had in hand is lost */
+    }
+    release_helpers(&l, false);
     l.stage = OVER;
     return fl_load(&l.status, relaxed); /* settled by the end of each helper's future */
 }

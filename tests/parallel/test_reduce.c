@@ -7,6 +7,8 @@
 #include "parallel/loops.h"
 
 #include <pthread.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 /* ---- Sums ---- */
 
@@ -369,6 +371,65 @@ TEST(a_reduction_whose_caller_ends_its_thread_leaves_nothing_behind)
         filch_executor_destroy(x.ex);
     }
     assert_int_equal(blocks_now(), before);
+}
+
+struct forking {
+    struct gate gate; /* of the helper, in the middle of its range */
+    counter combined;
+    pid_t child;
+};
+
+static int fork_beside_a_helper(size_t begin, size_t end, void *accumulator, void *arg)
+{
+    struct forking *x = arg;
+
+    (void)end, (void)accumulator;
+    if (begin != 0) {
+        gate_pass(&x->gate);
+        return 0;
+    }
+    gate_await(&x->gate, 1);
+    x->child = fork();
+    if (x->child == 0) {
+        alarm(30);
+        return 4;
+    }
+    gate_open(&x->gate);
+    return 0;
+}
+
+static void count_combined(void *left, void *right, void *arg)
+{
+    (void)left, (void)right;
+    count_one(&((struct forking *)arg)->combined);
+}
+
+TEST(a_forked_child_combines_nothing_that_others_were_folding)
+{
+    for (unsigned flags = 0; flags <= FILCH_REDUCE_FIXED; flags++) {
+        filch_executor *ex = pool_of(1);
+        filch_reduction how = {.size = sizeof how,
+                               .accumulator_bytes = sizeof(uint64_t),
+                               .fold = fork_beside_a_helper,
+                               .combine = count_combined,
+                               .grain = 1,
+                               .flags = flags};
+        struct forking x = {.child = -1};
+        uint64_t sum;
+        int ending = 0;
+        int status;
+
+        await_asleep(ex, 1);
+        fflush(NULL);
+        status = filch_parallel_reduce(ex, 0, 2, &how, &sum, &x);
+        if (x.child == 0)
+            _exit(status == FILCH_EFORKED && count_of(&x.combined) == 0 ? 0 : 1);
+        assert_int_equal(status, 0);
+        assert_int_equal(count_of(&x.combined), 1);
+        assert_int_equal(waitpid(x.child, &ending, 0), x.child);
+        assert_true(WIFEXITED(ending) && WEXITSTATUS(ending) == 0);
+        filch_executor_destroy(ex);
+    }
 }
 
 static void init_nothing(void *accumulator, void *arg)
