@@ -147,6 +147,7 @@ struct call {
     struct continuation *c;
     filch_future *f;
     struct fl_running running;
+    filch_task *forks; /* of whoever tells */
     bool has_returned;
 };
 
@@ -155,6 +156,7 @@ static inline void end_call(struct call *call)
     if (call->has_returned)
         return;
     fl_running_abandon(&call->running);
+    fl_forks_put_back(call->forks);
     fail(call->c->out, call->f, FILCH_EABANDONED, NULL);
 }
 
@@ -162,7 +164,6 @@ static inline void end_call(struct call *call)
 static void call(struct continuation *c, filch_future *f)
 {
     struct fl_failure *failure;
-    filch_task *forks;
     void *result = NULL;
     int status;
 
@@ -173,11 +174,11 @@ static void call(struct continuation *c, filch_future *f)
     call.c = c;
     call.f = f;
     call.has_returned = false;
-    forks = fl_forks_set_aside(); /* whoever tells may have some */
+    call.forks = fl_forks_set_aside();
     fl_running_begin(&call.running, NULL, c->context);
     status = c->fn(f, c->arg, &result);
     call.has_returned = true;
-    fl_forks_put_back(forks);
+    fl_forks_put_back(call.forks);
     failure = fl_running_end(&call.running, status);
     if (status == 0)
         settle(c, f, result);

@@ -1493,3 +1493,61 @@ TEST(errno_is_left_alone)
     assert_int_equal(errno, 4711);
     filch_executor_destroy(ex);
 }
+
+/* ---- Forks of whoever tells ---- */
+
+/* A thread that forks, and joins as its stack is unwound. */
+struct forker {
+    filch_task task;
+    bool has_run;
+    bool is_joined;
+    filch_future *f;
+};
+
+static int say_that_it_ran(void *arg, void **result)
+{
+    struct forker *x = arg;
+
+    (void)result;
+    x->has_run = true;
+    return 0;
+}
+
+static void join_it(void *arg)
+{
+    struct forker *x = arg;
+
+    x->is_joined = filch_join(&x->task, NULL) == 0;
+}
+
+static int exit_thread(filch_future *f, void *arg, void **result)
+{
+    (void)f, (void)arg, (void)result;
+    pthread_exit(NULL);
+}
+
+static void *fork_and_tell(void *arg)
+{
+    struct forker *x = arg;
+
+    filch_fork(&x->task, say_that_it_ran, x);
+    pthread_cleanup_push(join_it, x);
+    end(x->f, 0);
+    pthread_cleanup_pop(1);
+    test_check(false);
+    return NULL;
+}
+
+TEST(what_was_forked_before_a_continuation_is_there_though_that_ends_the_thread)
+{
+    struct forker x = {.f = promise()};
+    filch_future *out = then(x.f, NULL, 0, exit_thread, NULL);
+    pthread_t thread;
+
+    assert_int_equal(pthread_create(&thread, NULL, fork_and_tell, &x), 0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_true(x.is_joined);
+    assert_true(x.has_run);
+    assert_int_equal(finish(out), FILCH_EABANDONED);
+    filch_future_release(x.f);
+}

@@ -595,7 +595,7 @@ struct all_cancelled {
     struct meeting m;
     struct gate gate; /* of the helper's first range */
     counter calls;
-    uint64_t executed; /* plain, by the first range */
+    uint64_t executed;      /* plain, by the first range */
     bool was_asked_to_stop; /* plain, by the helper's first range */
 };
 
@@ -804,6 +804,60 @@ TEST(what_is_forked_before_a_loop_is_no_part_of_it)
     assert_int_equal(finish(submit(x.ex, fork_before_a_loop_that_is_cancelled, &x)), 0);
     assert_int_equal(finish(other), 0);
     filch_token_release(x.token);
+    filch_executor_destroy(x.ex);
+}
+
+/* A thread that forks, and joins as its stack is unwound. */
+struct forker {
+    filch_task task;
+    bool has_run;
+    bool is_joined;
+    filch_executor *ex;
+};
+
+static int say_that_it_ran(void *arg, void **result)
+{
+    struct forker *x = arg;
+
+    (void)result;
+    x->has_run = true;
+    return 0;
+}
+
+static void join_it(void *arg)
+{
+    struct forker *x = arg;
+
+    x->is_joined = filch_join(&x->task, NULL) == 0;
+}
+
+static int exit_thread(size_t begin, size_t end, void *arg)
+{
+    (void)begin, (void)end, (void)arg;
+    pthread_exit(NULL);
+}
+
+static void *fork_and_loop(void *arg)
+{
+    struct forker *x = arg;
+
+    filch_fork(&x->task, say_that_it_ran, x);
+    pthread_cleanup_push(join_it, x);
+    (void)!filch_parallel_for(x->ex, 0, 1, 1, exit_thread, x);
+    pthread_cleanup_pop(1);
+    test_check(false);
+    return NULL;
+}
+
+TEST(what_was_forked_before_a_loop_is_there_though_a_range_ends_the_thread)
+{
+    struct forker x = {.ex = pool_of(1)};
+    pthread_t thread;
+
+    assert_int_equal(pthread_create(&thread, NULL, fork_and_loop, &x), 0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_true(x.is_joined);
+    assert_true(x.has_run);
     filch_executor_destroy(x.ex);
 }
 
