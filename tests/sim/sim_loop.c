@@ -346,6 +346,38 @@ SCENARIO(a_task_and_another_worker_share_its_loop)
     filch_executor_destroy(ex);
 }
 
+static int count_run(void *n, void **result)
+{
+    (void)result;
+    ++*(int *)n;
+    return 0;
+}
+
+static int loop_after_a_fork(void *arg, void **result)
+{
+    filch_task t = {0};
+    int n = 0;
+
+    (void)arg, (void)result;
+    filch_fork(&t, count_run, &n);
+    sim_check(loop_of(ex, 2, 1, once) == 0);
+    sim_check(filch_join(&t, NULL) == 0);
+    sim_check(n == 1);
+    check_times(2, 1);
+    return 0;
+}
+
+SCENARIO(what_a_task_has_forked_before_its_loop_is_joined_after_it)
+{
+    filch_future *f;
+
+    start(2);
+    sim_check(filch_submit(ex, loop_after_a_fork, NULL, &f) == 0);
+    sim_check(filch_future_result(f, FILCH_FOREVER, NULL) == 0);
+    filch_future_release(f);
+    filch_executor_destroy(ex);
+}
+
 static int inner_loops(size_t begin, size_t end, void *arg)
 {
     for (size_t i = begin; i < end; i++)
