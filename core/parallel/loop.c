@@ -90,13 +90,14 @@ struct loop {
     enum stage stage;
     filch_token *token;
     filch_context *context;
-    struct fl_pool *of; /* whose worker the caller is; or NULL */
-    uint32_t epoch;     /* of the task that it runs there: stop.c */
+    struct fl_pool *of;      /* whose worker the caller is; or NULL */
+    uint32_t epoch;          /* of the task that it runs there: stop.c */
     struct part *unreleased; /* once settled */
     alignas(FL_LINE) fl_atomic(struct part *) parts;
     fl_atomic(int) status;
     fl_atomic(int32_t) waiting;
-    fl_atomic(uint32_t) refused; /* a helper got no memory, or no entry, and none is tried any more */
+    fl_atomic(
+        uint32_t) refused; /* a helper got no memory, or no entry, and none is tried any more */
     alignas(FL_LINE) struct part own;
 };
 
@@ -480,6 +481,7 @@ static void end_loop(struct loop *l)
 {
     if (fl_likely(l->stage == OVER) || (l->pool != NULL && fl_forked(&l->pool->home.forked)))
         return;
+    stop(l, FILCH_EABANDONED);
     fl_self()->nohelp++;
     if (l->stage == SETTLED || settle(l, false))
         release_helpers(l, true);

@@ -56,15 +56,15 @@ enum filch_executor_flags {
  */
 typedef struct filch_options {
     size_t size;
-    unsigned workers;           /* 0: filch_cpu_budget() */
-    unsigned flags;             /* enum filch_executor_flags */
-    const char *name;           /* threads are called "name-w3"; 8 bytes count; NULL: "filch" */
-    size_t stack_size;          /* of a worker, in bytes; 0: the system's default */
-    int64_t spin_ns;            /* watch that long at most before sleeping; 0: 50 us; < 0: not at all */
-    unsigned max_searchers;     /* workers that search at once; 0: half of them, rounded up */
-    unsigned max_spares;        /* threads that may stand in for waiting ones; 0: 256 */
-    enum filch_help help;       /* what waiting workers do */
-    enum filch_backend backend; /* a rival, to compare */
+    unsigned workers;       /* 0: filch_cpu_budget() */
+    unsigned flags;         /* enum filch_executor_flags */
+    const char *name;       /* threads are called "name-w3"; 8 bytes count; NULL: "filch" */
+    size_t stack_size;      /* of a worker, in bytes; 0: the system's default */
+    int64_t spin_ns;        /* watch that long at most before sleeping; 0: 50 us; < 0: not at all */
+    unsigned max_searchers; /* workers that search at once; 0: half of them, rounded up */
+    unsigned max_spares;    /* threads that may stand in for waiting ones; 0: 256 */
+    enum filch_help help;   /* what waiting workers do */
+    enum filch_backend backend;             /* a rival, to compare */
     int (*on_thread_start)(void *hook_arg); /* first on each worker; not 0: executor broken */
     void (*on_thread_stop)(void *hook_arg); /* last on each worker whose start hook returned 0 */
     void *hook_arg;

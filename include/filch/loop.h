@@ -39,7 +39,8 @@ typedef int filch_range_fn(size_t begin, size_t end, void *arg);
  * another thread had begun. An empty range is over at once.
  * Returns 0, or the first status that is not 0 to be seen: then, and in a thread that ends its
  *     thread (FILCH_EABANDONED, as with filch_task_fn), ranges that have not begun are left out; or
- *     FILCH_ECANCELED   the calling task, or the loop's token, was asked to stop before all was over
+ *     FILCH_ECANCELED   the calling task was asked to stop before all was over; or the loop's own token,
+ *                       which a loop that has one goes by instead
  *     FILCH_EINVAL      ex or fn is NULL, or begin is beyond end
  *     FILCH_EFORKED     in a forked child: nothing has run, or fn has forked and this is the child
  *   An executor that is closed, broken, paused, out of memory or a rival's gives no help: the caller runs all
