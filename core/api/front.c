@@ -14,6 +14,7 @@
 #include "api/front.h"
 
 #include "base/compiler.h"
+#include "future/forkjoin.h"
 #include "future/run.h"
 #include "future/submit.h"
 #include "future/timed.h"
@@ -176,12 +177,19 @@ static int timeout(filch_executor *ex, filch_future *f, filch_deadline deadline,
 }
 
 /* What this thread has put off telling may submit here, and comes first. */
+/* Before a wait for what others do, for which they may need something of the caller's. */
+static void turn_to_others(void)
+{
+    fl_waiters_catch_up();
+    fl_forks_show();
+}
+
 static int shutdown(filch_executor *ex, unsigned flags, filch_deadline deadline)
 {
     struct fl_pool *p;
     int status;
 
-    fl_waiters_catch_up();
+    turn_to_others();
     status = usable(ex, &p);
     return status != 0 ? status : fl_pool_shutdown(p, flags, deadline);
 }
@@ -191,7 +199,7 @@ static void destroy(filch_executor *ex)
 {
     struct fl_pool *p;
 
-    fl_waiters_catch_up();
+    turn_to_others();
     p = pool_of(ex);
     if (!fl_forked(&p->home.forked))
         fl_pool_destroy(p);
@@ -202,7 +210,7 @@ static int wait_idle(filch_executor *ex, filch_deadline deadline)
     struct fl_pool *p;
     int status;
 
-    fl_waiters_catch_up();
+    turn_to_others();
     status = usable(ex, &p);
     return status != 0 ? status : fl_pool_wait_idle(p, deadline);
 }

@@ -642,6 +642,166 @@ TEST(hooks_may_fork)
     assert_true(count_of(&n) >= 4);
 }
 
+/* ---- Executors within executors ---- */
+
+struct nested {
+    filch_executor *outer, *inner;
+    struct hold hold; /* of the outer one's other worker */
+    filch_future *f;
+    int (*wait)(filch_executor *inner);
+};
+
+static int await_promise(void *arg, void **result)
+{
+    (void)result;
+    return filch_future_result(arg, FILCH_FOREVER, NULL);
+}
+
+/* Nobody is without work when it forks, so nobody asks until it waits. */
+static int wait_for_all_of_another(void *arg, void **result)
+{
+    struct nested *n = arg;
+    filch_future *f = submit(n->inner, await_promise, n->f);
+    filch_task t;
+    filch_task u;
+
+    (void)result;
+    filch_fork(&u, task_echo, NULL);
+    test_check(filch_join(&u, NULL) == 0); /* whoever has asked before is answered */
+    filch_fork(&t, complete, n->f);
+    gate_open(&n->hold.gate);
+    test_check(n->wait(n->inner) == 0);
+    test_check(filch_join(&t, NULL) == 0);
+    return finish(f);
+}
+
+static int wait_until_idle(filch_executor *inner)
+{
+    return filch_executor_wait_idle(inner, FILCH_FOREVER);
+}
+
+static int wait_until_shut_down(filch_executor *inner)
+{
+    return filch_executor_shutdown(inner, 0, FILCH_FOREVER);
+}
+
+TEST(a_worker_that_waits_for_all_of_another_executor_shows_its_forks)
+{
+    int (*const waits[])(filch_executor * inner) = {wait_until_idle, wait_until_shut_down};
+
+    for (int i = 0; i < 2; i++) {
+        struct nested n = {.outer = pool_of(2), .inner = pool_of(1), .f = promise()};
+
+        n.wait = waits[i];
+        hold_worker(&n.hold, n.outer);
+        assert_int_equal(run_in(n.outer, wait_for_all_of_another, &n), 0);
+        let_go(&n.hold);
+        filch_future_release(n.f);
+        filch_executor_destroy(n.inner);
+        filch_executor_destroy(n.outer);
+    }
+}
+
+/* ---- Loops, continuations and whatever else runs on top of who has forked ---- */
+
+static int count_range(size_t begin, size_t end, void *arg)
+{
+    for (size_t i = begin; i < end; i++)
+        count_one(arg);
+    return 0;
+}
+
+struct looper {
+    filch_executor *ex;
+    counter ran;
+};
+
+static int loop_between(void *arg, void **result)
+{
+    struct looper *l = arg;
+    filch_task t[2];
+    void *echo = NULL;
+
+    (void)result;
+    memset(t, 0, sizeof t);
+    filch_fork(&t[0], task_echo, &t[0]);
+    filch_fork(&t[1], task_echo, &t[1]);
+    test_check(filch_parallel_for(l->ex, 0, 100, 1, count_range, &l->ran) == 0);
+    for (int i = 2; i-- > 0;)
+        test_check(filch_join(&t[i], &echo) == 0 && echo == &t[i]);
+    return 0;
+}
+
+TEST(a_loop_leaves_its_caller_s_forks_alone)
+{
+    for (unsigned workers = 1; workers <= 2; workers++) {
+        struct looper l = {.ex = pool_of(workers)};
+
+        assert_int_equal(loop_between(&l, NULL), 0);
+        assert_int_equal(run_in(l.ex, loop_between, &l), 0);
+        assert_int_equal(count_of(&l.ran), 200);
+        filch_executor_destroy(l.ex);
+    }
+}
+
+static void join_unwound(void *t)
+{
+    void *echo = NULL;
+
+    test_check(filch_join(t, &echo) == 0 && echo == t);
+}
+
+static int end_thread_then(filch_future *f, void *arg, void **result)
+{
+    (void)f, (void)arg, (void)result;
+    pthread_exit(NULL);
+}
+
+static int end_thread_range(size_t begin, size_t end, void *arg)
+{
+    (void)begin, (void)end, (void)arg;
+    pthread_exit(NULL);
+}
+
+struct unwound {
+    filch_executor *ex; /* for a loop; or a continuation */
+    filch_future *f, *then;
+};
+
+static void *fork_and_be_unwound(void *arg)
+{
+    struct unwound *u = arg;
+    filch_task t;
+
+    memset(&t, 0, sizeof t);
+    filch_fork(&t, task_echo, &t);
+    pthread_cleanup_push(join_unwound, &t);
+    if (u->ex != NULL) {
+        test_check(filch_parallel_for(u->ex, 0, 1, 1, end_thread_range, NULL) == 0);
+    } else {
+        test_check(filch_then(u->f, NULL, 0, end_thread_then, NULL, &u->then) == 0);
+        (void)filch_promise_set_result(u->f, NULL);
+    }
+    test_check(false);
+    pthread_cleanup_pop(1);
+    return NULL;
+}
+
+TEST(who_is_unwound_from_above_joins_what_he_has_forked)
+{
+    struct unwound in_loop = {.ex = pool_of(1)};
+    struct unwound in_continuation = {.f = promise()};
+    pthread_t thread;
+
+    assert_int_equal(pthread_create(&thread, NULL, fork_and_be_unwound, &in_loop), 0);
+    pthread_join(thread, NULL);
+    filch_executor_destroy(in_loop.ex);
+    assert_int_equal(pthread_create(&thread, NULL, fork_and_be_unwound, &in_continuation), 0);
+    pthread_join(thread, NULL);
+    assert_int_equal(finish(in_continuation.then), FILCH_EABANDONED);
+    filch_future_release(in_continuation.f);
+}
+
 /* ---- A forked child ---- */
 
 static int fork_the_process(void *arg, void **result)
