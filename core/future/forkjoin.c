@@ -30,7 +30,8 @@
  *         L2  who clears asked looks afterwards, and sets it again unless as many lie in his deque as are hungry:
  *             asleep, searching, or not started yet
  *         L3  so as long as anybody sleeps, each worker is asked, or somebody is awake who will take what lies
- *             in its deque or, if that is gone, ask: the push of that has chosen him, or found him searching
+ *             in its deque or, if that is gone, ask: whoever cleared asked has chosen him, or found him
+ *             searching
  *         L4  what is on the list is in no queue. What is shown leaves the list first, and does not come back
  *         L5  who forks owns the record until it is shown, and again when it is over, or taken back
  * Orders  K1  answer  asked  look -> steal.c's T3      cleared; then idle (idle.c, N1) and top are looked at
@@ -193,6 +194,8 @@ void filch_fork_answer(void)
         size_t n = count_forks();
 
         show(w, n, n - n / 2);
+    } else {
+        fl_idle_notify(w->pool); /* what lies in the deque may have been pushed silently */
     }
 }
 

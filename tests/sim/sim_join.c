@@ -379,6 +379,32 @@ SCENARIO(an_answer_to_nobody_leaves_nobody_unasked)
     end();
 }
 
+/* What was queued without waking anybody is no work that whoever sleeps knows of. */
+SCENARIO(whoever_sleeps_beside_what_was_queued_silently_is_asked_for_or_chosen)
+{
+    struct fl_task *task = NULL;
+    struct fl_worker *w;
+    struct fl_push at;
+
+    begin(2);
+    w = fork_as(0);
+    task = &items[0].task;
+    fl_store(&pool->idle, 1U << 10, relaxed); /* a sleeper, who has asked */
+    fl_store(&w->asked, FL_ASKED_BY_IDLE, relaxed);
+    sim_check(fl_push_begin(&at, pool, 1) == 0);
+    fl_push_end_nowake(&at, &task, 1);
+    filch_fork(own, work, &value);
+    sim_check(fl_load(&pool->idle, relaxed) >> 21 != 0 ||
+              fl_load(&w->asked, relaxed) != FL_NOT_ASKED);
+    join(own, 0, &value);
+    fork_no_more();
+    act_as_worker(1);
+    while ((task = fl_take_any(pool)) != NULL)
+        task->ops->run(task);
+    act_as_nobody();
+    end();
+}
+
 /* ---- an executor with threads ---- */
 
 static void executor_with(unsigned workers, unsigned spares)
