@@ -64,7 +64,7 @@ static filch_task_fn *no_function(const struct fl_task *task)
     return NULL;
 }
 
-static const struct fl_task_ops task_ops = {run_task, drop_task, no_function};
+static const struct fl_task_ops task_ops = {run_task, drop_task, no_function, false};
 
 static void told(struct fl_listener *l, filch_future *f, struct fl_waiter *node)
 {

@@ -406,10 +406,10 @@ static bool drop_fork(struct fl_task *task, int status)
     return false;
 }
 
-const struct fl_task_ops fl_future_ops = {run_future, drop_future, fn_of_future};
-const struct fl_task_ops fl_plain_ops = {run_plain, drop_plain, fn_of_future};
-const struct fl_task_ops fl_own_ops = {run_own, drop_own, fn_of_future};
-const struct fl_task_ops fl_fork_ops = {run_fork, drop_fork, fn_of_future};
+const struct fl_task_ops fl_future_ops = {run_future, drop_future, fn_of_future, false};
+const struct fl_task_ops fl_plain_ops = {run_plain, drop_plain, fn_of_future, false};
+const struct fl_task_ops fl_own_ops = {run_own, drop_own, fn_of_future, false};
+const struct fl_task_ops fl_fork_ops = {run_fork, drop_fork, fn_of_future, true};
 
 int fl_task_call(struct fl_worker *w, filch_future *f, void **result, struct fl_failure **failure)
 {

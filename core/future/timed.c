@@ -181,7 +181,7 @@ static filch_task_fn *fn_of(const struct fl_task *task)
     return fl_container_of(task, const filch_future, task)->fn;
 }
 
-static const struct fl_task_ops periodic_ops = {run_periodic, drop_periodic, fn_of};
+static const struct fl_task_ops periodic_ops = {run_periodic, drop_periodic, fn_of, false};
 
 /* ---- submitting ---- */
 

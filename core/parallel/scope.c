@@ -149,7 +149,7 @@ static filch_task_fn *fn_of_child(const struct fl_task *task)
     return child_of(task)->fn;
 }
 
-static const struct fl_task_ops child_ops = {run_child, drop_child, fn_of_child};
+static const struct fl_task_ops child_ops = {run_child, drop_child, fn_of_child, false};
 
 static int complete(filch_scope_options *o, const filch_scope_options *given)
 {

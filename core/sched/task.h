@@ -19,6 +19,8 @@ struct fl_task_ops {
     bool (*drop)(struct fl_task *task, int status);
     /* For the trace; NULL if it is over. */
     filch_task_fn *(*fn)(const struct fl_task *task);
+    /* It is part of a task that has begun: no pause holds it. */
+    bool has_begun;
 };
 
 struct fl_task {

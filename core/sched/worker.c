@@ -10,7 +10,7 @@
  * Words   mode   see stop.c: read here as a hint before each task: a stale read runs one task more in a pool
  *                that has just broken, which began before it broke. Whoever has taken a task of a
  *                paused pool holds it until the pause is over: so nothing begins that was submitted in the pause;
- *                if everything is cancelled meanwhile, so is this
+ *                if everything is cancelled meanwhile, so is this. A part of what has begun is not held
  * Orders  W1  hold  mode  acquire <- stop.c's X1 */
 #include "base/clock.h"
 #include "base/compiler.h"
@@ -114,7 +114,7 @@ static void run_or_hold(struct fl_worker *w, struct fl_task *task)
 {
     uint32_t mode = fl_load(&w->pool->mode, acquire); /* W1 */
 
-    if (fl_likely((mode & FL_PAUSED) == 0) || hold_in_pause(w->pool, mode))
+    if (fl_likely((mode & FL_PAUSED) == 0) || task->ops->has_begun || hold_in_pause(w->pool, mode))
         fl_worker_run(w, task);
     else
         drop_held(w, task);

@@ -134,7 +134,7 @@ static inline filch_task_fn *fn_of_item(const struct fl_task *task)
     return NULL;
 }
 
-static const struct fl_task_ops item_ops = {run_item, drop_item, fn_of_item};
+static const struct fl_task_ops item_ops = {run_item, drop_item, fn_of_item, false};
 
 static inline void items_reset(void)
 {

@@ -662,6 +662,30 @@ SCENARIO(a_pause_does_not_hold_a_fork)
     filch_executor_destroy(ex);
 }
 
+/* Whoever has taken the fork as the pause began runs it: what has begun goes on to its end. */
+static int forks_one_and_says_so(void *arg, void **result)
+{
+    fl_store(&arrived, 1, relaxed);
+    return forks_one(arg, result);
+}
+
+SCENARIO(what_has_begun_comes_to_its_end_in_a_pause_with_its_forks)
+{
+    filch_task *t = task_create();
+
+    fl_init(&arrived, 0);
+    executor(2);
+    sim_check(filch_submit_task(ex, t, forks_one_and_says_so, NULL) == 0);
+    while (fl_load(&arrived, relaxed) == 0)
+        sim_pause();
+    sim_check(filch_executor_pause(ex) == 0);
+    sim_check(filch_task_result(t, FILCH_FOREVER, NULL) == 0);
+    sim_check(value == 1);
+    sim_check(filch_executor_resume(ex) == 0);
+    sim_free(t);
+    filch_executor_destroy(ex);
+}
+
 SCENARIO(outside_of_all_executors_a_fork_is_one_s_own)
 {
     value = other_value = 0;
