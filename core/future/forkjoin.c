@@ -23,7 +23,6 @@
  *                 clears it: steal.c
  *         idle    who is without work: idle.c
  *         top     of the worker's deque: deque.c
- *         floor   of a fork that lies in a deque: where
  * Always  L1  whoever sleeps, or leaves the search last while others sleep, has found asked set at each
  *             worker whose deque was empty, or has set it, after he had said so in idle; so has a thread
  *             that leaves its slot vacant, and create for those that have none yet
@@ -113,8 +112,7 @@ static void push(struct fl_worker *w, filch_future *f)
     f->has_extra = FL_FORK;
     f->epoch = w->epoch;
     f->forker = fl_self()->running;
-    fl_store(&f->floor, fl_deque_bottom(&w->deque), relaxed); /* settled by the push */
-    fl_count(&w->count.pushed);                               /* before it can end: stop.c */
+    fl_count(&w->count.pushed); /* before it can end: stop.c */
     fl_deque_push(&w->deque, &f->task);
 }
 
@@ -260,9 +258,7 @@ static bool take_back(filch_future *f)
 {
     struct fl_worker *w = fl_worker_self();
 
-    return w != NULL && w->pool == pool_of(f) &&
-           fl_help_take_back(w, &f->task,
-                             fl_load(&f->floor, relaxed)); /* hint: what is popped decides */
+    return w != NULL && w->pool == pool_of(f) && fl_help_take_back(w, &f->task);
 }
 
 static int join_shown(filch_future *f, void **result)

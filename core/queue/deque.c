@@ -31,6 +31,8 @@
  * Why pop may skip the CAS: it read top < b at D3. Whoever moves top to b does so later in the single
  * order, so that thief's D5 also follows our D2: it finds bottom <= b, or a newer task that D1 has
  * put at b. Either way not ours.
+ * Take lowers bottom to b by more than one, and by the same argument what lies above b is the owner's too until
+ * bottom is raised again; where top was at b, or beyond, nothing has moved, and what is left is shown again.
  * Why shift needs no single order: where nobody pops, bottom only grows, and an index below any bottom
  * ever seen is filled. A bottom_seen that goes backwards is merely older.
  * Proof: tests/queue/model_deque.c. */
@@ -161,6 +163,49 @@ struct fl_task *fl_deque_pop(struct fl_deque *d)
         task = NULL;
     fl_store(&d->bottom, b + 1, relaxed); /* own word: empty again, shows no slot */
     return task;
+}
+
+/* The youngest index below bottom at which task lies. False: at none. */
+static bool find(struct fl_deque *d, const struct fl_task *task, uint64_t bottom, uint64_t *index)
+{
+    uint64_t top = fl_load(&d->top, relaxed); /* hint: it only grows, so what is below it is gone */
+    struct fl_slots *s = d->own;
+
+    for (uint64_t i = bottom; (int64_t)(i - top) > 0; i--) {
+        *index = i - 1;
+        if (fl_load(&s->slot[*index & s->mask], relaxed) == task) /* own word: we wrote it */
+            return true;
+    }
+    return false;
+}
+
+/* As pop, but that bottom goes down by more than one, and up again. */
+bool fl_deque_take(struct fl_deque *d, const struct fl_task *task)
+{
+    uint64_t bottom = fl_load(&d->bottom, relaxed); /* own word */
+    struct fl_slots *s = d->own;
+    uint64_t b;
+    bool is_ours;
+
+    if (!find(d, task, bottom, &b))
+        return false;
+    fl_store_look(&d->bottom, b);  /* D2: no new thief reaches b */
+    uint64_t t = fl_look(&d->top); /* D3 */
+
+    is_ours = (int64_t)(b - t) > 0;
+    if (is_ours) {
+        for (uint64_t i = b + 1; i != bottom; i++) {
+            struct fl_task *above =
+                fl_load(&s->slot[i & s->mask], relaxed); /* own word: we wrote it */
+
+            fl_store(&s->slot[(i - 1) & s->mask], above, relaxed); /* settled by D1 */
+        }
+        bottom--;
+    } else if (t == b) {
+        is_ours = fl_cas(&d->top, &t, t + 1, seq_cst, relaxed); /* D6; hint: as pop's */
+    }
+    fl_store_look(&d->bottom, bottom); /* D1 */
+    return is_ours;
 }
 
 bool fl_deque_is_last(struct fl_deque *d, const struct fl_task *task)

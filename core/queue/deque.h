@@ -57,6 +57,10 @@ struct fl_task *fl_deque_pop(struct fl_deque *d);
 /* The owner's: whether pop would give this task, were there no thieves. */
 bool fl_deque_is_last(struct fl_deque *d, const struct fl_task *task);
 
+/* The owner's: takes this task out, wherever it lies; what lies above it moves down by one, or stays. False:
+ * it is not there any more. Whoever has looked meanwhile may not have seen the others. */
+bool fl_deque_take(struct fl_deque *d, const struct fl_task *task);
+
 /* Anybody's: the oldest, or NULL if there is none. */
 struct fl_task *fl_deque_steal(struct fl_deque *d);
 

@@ -76,32 +76,20 @@ bool fl_help_own(struct fl_worker *w, uint64_t floor,
     return true;
 }
 
-/* Takes a task of the worker's own, that it pushed at index, out of its deque again: it is begun and ended,
- * and the caller's to run. False: it is not there any more, or too deep. */
-bool fl_help_take_back(struct fl_worker *w, const struct fl_task *task, uint64_t index)
+/* Takes a task of the worker's own out of its deque again: it is begun and ended, and the caller's to run.
+ * False: it is not there any more. */
+bool fl_help_take_back(struct fl_worker *w, const struct fl_task *task)
 {
-    enum {
-        DEEP = 16
-    };
-    struct fl_task *aside[DEEP];
-    struct fl_task *own = NULL;
-    unsigned n = 0;
+    if (fl_deque_is_last(&w->deque, task)) {
+        if (fl_deque_pop(&w->deque) == NULL)
+            return false; /* a thief was faster */
+    } else {
+        bool is_ours = fl_deque_take(&w->deque, task);
 
-    if (!fl_deque_is_last(&w->deque, task) && (int64_t)(fl_deque_bottom(&w->deque) - index) > DEEP)
-        return false;
-    while ((int64_t)(fl_deque_bottom(&w->deque) - index) > 0) {
-        own = fl_deque_pop(&w->deque);
-        if (own == NULL || own == task)
-            break;
-        aside[DEEP - ++n] = own;
-        own = NULL;
+        fl_idle_notify(w->pool); /* whoever has looked meanwhile has not seen what lay above it */
+        if (!is_ours)
+            return false;
     }
-    if (n != 0 && fl_deque_reserve(&w->deque, n) == 0) { /* there is room: they were there */
-        fl_deque_push_many(&w->deque, aside + DEEP - n, n);
-        fl_idle_notify(w->pool);
-    }
-    if (own == NULL)
-        return false;
     fl_count(&w->count.begun);
     fl_count_shown(&w->count.ended);
     return true;

@@ -320,7 +320,7 @@ bool fl_help_with(struct fl_worker *w, const struct fl_task *task);
 bool fl_help_from(struct fl_worker *w, unsigned victim, uint64_t floor, bool (*only_if)(void *),
                   void *arg);
 bool fl_help_any(struct fl_worker *w);
-bool fl_help_take_back(struct fl_worker *w, const struct fl_task *task, uint64_t index);
+bool fl_help_take_back(struct fl_worker *w, const struct fl_task *task);
 bool fl_help_own(struct fl_worker *w, uint64_t floor,
                  bool (*is_wanted)(const struct fl_task *task, const void *arg), const void *arg);
 

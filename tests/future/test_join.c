@@ -642,6 +642,66 @@ TEST(hooks_may_fork)
     assert_true(count_of(&n) >= 4);
 }
 
+/* ---- Joins in another order, and forks below much else ---- */
+
+enum {
+    LOTS = 40
+};
+
+static int tell_thread(void *arg, void **result)
+{
+    *(pthread_t *)arg = pthread_self();
+    *result = arg;
+    return 0;
+}
+
+static int join_oldest_first(void *arg, void **result)
+{
+    filch_task t[LOTS];
+    pthread_t ran_by[LOTS];
+
+    (void)arg, (void)result;
+    for (int i = 0; i < LOTS; i++)
+        filch_fork(&t[i], tell_thread, &ran_by[i]);
+    show_forks();
+    for (int i = 0; i < LOTS; i++) {
+        void *value = NULL;
+
+        test_check(filch_join(&t[i], &value) == 0 && value == &ran_by[i]);
+        test_check(pthread_equal(ran_by[i], pthread_self()));
+    }
+    return 0;
+}
+
+static int join_below_many(void *arg, void **result)
+{
+    filch_executor *ex = arg;
+    filch_future *f[LOTS];
+    filch_task t;
+    pthread_t ran_by;
+
+    (void)result;
+    filch_fork(&t, tell_thread, &ran_by);
+    show_forks();
+    for (int i = 0; i < LOTS; i++)
+        f[i] = submit(ex, task_echo, NULL);
+    test_check(filch_join(&t, NULL) == 0);
+    test_check(pthread_equal(ran_by, pthread_self()));
+    for (int i = 0; i < LOTS; i++)
+        test_check(finish(f[i]) == 0);
+    return 0;
+}
+
+/* No thread is brought in for it, and none need be had. */
+TEST(a_join_takes_back_what_nobody_has_taken_wherever_it_lies)
+{
+    filch_executor *ex = pool_of(1);
+
+    assert_int_equal(run_in(ex, join_oldest_first, NULL), 0);
+    assert_int_equal(run_in(ex, join_below_many, ex), 0);
+    filch_executor_destroy(ex);
+}
+
 /* ---- Executors within executors ---- */
 
 struct nested {

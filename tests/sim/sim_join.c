@@ -207,6 +207,29 @@ SCENARIO(the_older_of_two_that_nobody_has_seen_may_be_joined_first)
     end();
 }
 
+/* What lies above the one that is taken back moves, and thieves take from below meanwhile. */
+SCENARIO(of_three_the_one_between_may_be_joined_first)
+{
+    filch_task *youngest;
+    int last = 0;
+
+    begin(2);
+    youngest = task_create();
+    fork_as(0);
+    filch_fork(own, work, &value);
+    filch_fork(another, work, &other_value);
+    filch_fork(youngest, work, &last);
+    show();
+    sim_spawn(looks_twice, NULL);
+    join(another, 0, &other_value);
+    join(own, 0, &value);
+    join(youngest, 0, &last);
+    sim_check(value == 1 && other_value == 1 && last == 1);
+    fork_no_more();
+    end();
+    sim_free(youngest);
+}
+
 SCENARIO(a_fork_that_was_asked_for_is_shown_or_runs_at_its_join)
 {
     begin(2);
