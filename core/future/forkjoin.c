@@ -229,7 +229,7 @@ static int run_here(filch_future *f, void **result)
 }
 
 /* As if the caller's function had said it: running.h. */
-static void take_over(struct fl_failure *failure, int status)
+static void take_over(struct fl_failure *failure, int code)
 {
     struct fl_running *r = fl_self()->running;
     struct fl_failure *before = failure;
@@ -239,7 +239,7 @@ static void take_over(struct fl_failure *failure, int status)
     if (r != NULL) {
         before = r->failure;
         r->failure = failure;
-        r->code = status;
+        r->code = code;
     }
     fl_failure_free(before);
 }
@@ -248,8 +248,7 @@ static int end_of(filch_future *f, void **result)
 {
     int status = fl_future_outcome(f, result);
 
-    if (fl_unlikely(status != 0))
-        take_over(f->u.failure, status);
+    take_over(f->said, f->said_of);
     return status;
 }
 

@@ -52,11 +52,13 @@ struct filch_future {
     union {
         fl_atomic(uint32_t) refs;
         uint32_t epoch; /* of a fork: its forker's */
+        int said_of;    /* ... that has run: the code of what it has said */
     };
     union {
         fl_atomic(struct fl_waiter *) waiters; /* a stack, youngest first, then CLOSED for ever */
         filch_future *below;       /* of a fork that nobody has seen: the one before it */
         struct fl_running *forker; /* ... that was shown: the function that it is part of */
+        struct fl_failure *said;   /* ... that has run: what goes with a failure; or NULL */
     };
     filch_task_fn *fn;
     union {

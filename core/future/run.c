@@ -164,6 +164,14 @@ static void begin_with(struct fl_running *r, const filch_future *f)
         fl_running_begin(r, NULL, fl_timed_of(f)->context);
 }
 
+/* What a fork has said of a failure is its forker's, whatever it returns: by name that is any value. */
+static fl_apart void keep_for_the_join(filch_future *f, struct fl_running *r)
+{
+    f->said = r->failure;
+    f->said_of = r->code;
+    r->failure = NULL;
+}
+
 /* *failure is what goes with a status that is not 0, the caller's; or NULL. */
 static int call(struct fl_worker *w, filch_future *f, void **result, struct fl_failure **failure)
 {
@@ -186,6 +194,8 @@ static int call(struct fl_worker *w, filch_future *f, void **result, struct fl_f
     status = fn(arg, result);
     c.has_returned = true;
     fl_worker_is_busy(w, -1);
+    if (fl_unlikely(f->has_extra == FL_FORK))
+        keep_for_the_join(f, &c.running);
     *failure = fl_running_end(&c.running, status);
     if (fl_unlikely(w->trace != NULL))
         fl_worker_trace_named(w, FILCH_TRACE_END, fn, name_of(f));
@@ -380,11 +390,19 @@ static bool drop_own(struct fl_task *task, int status)
     return true;
 }
 
-/* As run_own, but as a part of the task that has forked it; what goes with a failure is for that one. */
+static inline void end_fork(struct run *run)
+{
+    if (fl_likely(run->has_returned))
+        return;
+    run->f->said = NULL;
+    end_own(run);
+}
+
+/* As run_own, but as a part of the task that has forked it. */
 static void run_fork(struct fl_task *task)
 {
     filch_future *f = future_of(task);
-    struct run run fl_cleanup(end_own) = {f, NULL, false};
+    struct run run fl_cleanup(end_fork) = {f, NULL, false};
     struct fl_worker *w = fl_worker_self();
     struct fl_failure *failure;
     int status;
@@ -394,7 +412,7 @@ static void run_fork(struct fl_task *task)
     status = call_claimed(w, f, &run.result, &failure);
     run.has_returned = true;
     fl_future_finish_own(f, status == 0 ? FL_FINISHED : FL_FAILED, status,
-                         status == 0 ? run.result : failure);
+                         status == 0 ? run.result : NULL);
 }
 
 /* Its join runs it: with its argument, which stays. */

@@ -482,6 +482,37 @@ TEST(a_fork_of_a_task_that_is_asked_to_stop_is_asked_too)
     filch_executor_destroy(ex);
 }
 
+FILCH_FORKABLE_1(int, fail_by_name, struct gate *, gate)
+{
+    gate_pass(gate);
+    return filch_fail(9, "by name", NULL, NULL);
+}
+
+static int join_failed_by_name(void *arg, void **result)
+{
+    struct gate gate = {0};
+    fail_by_name_task t;
+
+    (void)arg, (void)result;
+    fail_by_name_fork(&t, &gate);
+    fork_until(&gate, 1);
+    gate_open(&gate);
+    return fail_by_name_join(&t);
+}
+
+TEST(what_is_forked_by_name_says_of_a_failure_what_its_task_says)
+{
+    filch_executor *ex = pool_of(2);
+    filch_future *f = submit(ex, join_failed_by_name, NULL);
+    filch_error error;
+
+    assert_int_equal(filch_future_error(f, FILCH_FOREVER, &error), 0);
+    assert_int_equal(error.code, 9);
+    assert_string_equal(error.message, "by name");
+    filch_future_release(f);
+    filch_executor_destroy(ex);
+}
+
 /* ---- Threads that end ---- */
 
 static int end_thread(void *arg, void **result)
