@@ -587,6 +587,23 @@ SCENARIO(a_task_waits_for_what_its_fork_does)
     run(waits_for_its_fork, 0);
 }
 
+static int waits_for_its_fork_and_runs_nothing(void *arg, void **result)
+{
+    int status;
+
+    filch_nohelp_begin();
+    status = waits_for_its_fork(arg, result);
+    filch_nohelp_end();
+    return status;
+}
+
+/* Whoever helps shows what he has first, and has shown it before he sleeps. */
+SCENARIO(a_task_that_runs_nothing_meanwhile_waits_for_what_its_fork_does)
+{
+    executor(1);
+    run(waits_for_its_fork_and_runs_nothing, 0);
+}
+
 /* Who forks can not leave the join: so the fork is told, whoever closes the circle. */
 static filch_task *forker;
 
