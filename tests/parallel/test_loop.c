@@ -163,39 +163,48 @@ static int meet(size_t begin, size_t end, void *arg)
     return 0;
 }
 
-static int meet_in_a_loop(void *ex, void **result)
-{
-    for (size_t grain = 0; grain <= 1; grain++) {
-        struct meeting m = {0};
+struct meet_in {
+    filch_executor *ex;
+    size_t grain;
+};
 
-        (void)result;
-        test_check(filch_parallel_for(ex, 0, 2, grain, meet, &m) == 0);
-        test_check(count_of(&m.calls) == 2);
-    }
+static int meet_in_a_loop(void *arg, void **result)
+{
+    const struct meet_in *in = arg;
+    struct meeting m = {0};
+
+    (void)result;
+    test_check(filch_parallel_for(in->ex, 0, 2, in->grain, meet, &m) == 0);
+    test_check(count_of(&m.calls) == 2);
     return 0;
 }
 
+/* An executor for each loop: a worker that has helped is not without work again at once. */
 TEST(a_worker_that_has_nothing_to_do_helps)
 {
-    filch_executor *ex = pool_of(1);
-    void *none;
+    for (size_t grain = 0; grain <= 1; grain++) {
+        struct meet_in in = {pool_of(1), grain};
+        void *none;
 
-    await_asleep(ex, 1);
-    assert_int_equal(meet_in_a_loop(ex, &none), 0);
-    filch_executor_destroy(ex);
-    ex = pool_of(2);
-    await_asleep(ex, 2);
-    assert_int_equal(finish(submit(ex, meet_in_a_loop, ex)), 0);
-    filch_executor_destroy(ex);
+        await_asleep(in.ex, 1);
+        assert_int_equal(meet_in_a_loop(&in, &none), 0);
+        filch_executor_destroy(in.ex);
+        in.ex = pool_of(2);
+        await_asleep(in.ex, 2);
+        assert_int_equal(finish(submit(in.ex, meet_in_a_loop, &in)), 0);
+        filch_executor_destroy(in.ex);
+    }
 }
 
 TEST(a_worker_that_has_no_thread_yet_helps)
 {
-    filch_executor *ex = pool_with((filch_options){.workers = 2, .min_workers = 1});
+    for (size_t grain = 0; grain <= 1; grain++) {
+        struct meet_in in = {pool_with((filch_options){.workers = 2, .min_workers = 1}), grain};
 
-    await_asleep(ex, 1);
-    assert_int_equal(finish(submit(ex, meet_in_a_loop, ex)), 0);
-    filch_executor_destroy(ex);
+        await_asleep(in.ex, 1);
+        assert_int_equal(finish(submit(in.ex, meet_in_a_loop, &in)), 0);
+        filch_executor_destroy(in.ex);
+    }
 }
 
 static int run_alone(void *ex, void **result)
