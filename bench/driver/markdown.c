@@ -127,16 +127,18 @@ static void growth_rows(const struct result *family, size_t n, FILE *out)
 
 static void growth_table(const struct report *report, FILE *out)
 {
-    size_t shown = 0;
+    size_t shown = 0; /* the sizes of the header above */
+    size_t fewest = 0;
     size_t n;
 
     for (size_t i = 0; i<report->n; i += n> 0 ? n : 1) {
         n = result_family(report, i);
         if (n == 0)
             continue;
-        if (n != shown)
+        if (n != shown || report->results[i].load->many != fewest)
             growth_header(&report->results[i], n, out);
         shown = n;
+        fewest = report->results[i].load->many;
         growth_rows(&report->results[i], n, out);
     }
 }
