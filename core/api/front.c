@@ -176,8 +176,8 @@ static int timeout(filch_executor *ex, filch_future *f, filch_deadline deadline,
     return status != 0 ? status : fl_pool_timeout(p, f, deadline, flags, out);
 }
 
-/* What this thread has put off telling may submit here, and comes first. */
-/* Before a wait for what others do, for which they may need something of the caller's. */
+/* Before a wait for what others do. What this thread has put off telling may submit here, and comes first; and
+ * others may need what it has forked. */
 static void turn_to_others(void)
 {
     fl_waiters_catch_up();
