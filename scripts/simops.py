@@ -18,6 +18,8 @@ from simlib import Trouble
 
 # ---- the atomic operations of core/, from its text
 
+NOT_SIMULATED = ("core/naive/", "core/process/")  # as tests/sim/sim.cmake has it
+
 CALL = re.compile(r"\bfl_(store_look|load_look|look|load|store|swap|add|sub|or|and|cas_weak|cas"
                   r"|init)\s*\(|\bck_pr_fence_(acquire|release|load|store|memory)\s*\(")
 FUNCTION = re.compile(r"^(?!\s)[^;{}#]*?\b(\w+)\s*\([^;{}]*\)\s*\n\{", re.M)
@@ -118,7 +120,7 @@ def operations():
     found = []
     for path in sorted((simlib.ROOT / "core").rglob("*.[ch]")):
         file = path.relative_to(simlib.ROOT).as_posix()
-        if file.startswith("core/naive/") or file == "core/base/atomic.h":
+        if file.startswith(NOT_SIMULATED) or file == "core/base/atomic.h":
             continue
         found += operations_in(file, simlib.core_text(file))
     titles = collections.Counter()

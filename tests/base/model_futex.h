@@ -11,7 +11,11 @@
  * the next turn; so every execution with a failed try has the same outcome as one in which the load
  * has read at once what the last try found. Therefore load and try are marked as one turn of a spin
  * loop, and GenMC drops the executions in which it fails. A load that stands between the two must not
- * begin a turn of its own: MODEL_BETWEEN is its text. */
+ * begin a turn of its own: MODEL_BETWEEN is its text.
+ *
+ * Not so where whoever has failed may have nothing left to do: GenMC takes that loop for one that only
+ * waits, and calls it endless when no other thread is left, although the next turn would leave it. There a
+ * try is as written, and leaves a trace: MODEL_TRIED is the text of what it stores. */
 #ifndef FL_TESTS_BASE_MODEL_FUTEX_H
 #define FL_TESTS_BASE_MODEL_FUTEX_H
 
@@ -28,6 +32,10 @@
 #ifndef MODEL_BETWEEN
 #    define MODEL_BETWEEN ""
 #endif
+#ifndef MODEL_TRIED
+#    define MODEL_TRIED ""
+#endif
+static _Thread_local int model_tries;
 #define fl_load(p, order)                                                                          \
     __extension__({                                                                                \
         if (strcmp(#p, MODEL_BETWEEN) != 0) {                                                      \
@@ -41,8 +49,13 @@
     __extension__({                                                                                \
         bool model_won_ = atomic_compare_exchange_strong_explicit(                                 \
             (p), (old), (v), memory_order_##success, memory_order_##failure);                      \
-        __VERIFIER_spin_end(model_won_);                                                           \
-        true;                                                                                      \
+        if (strcmp(#v, MODEL_TRIED) == 0) {                                                        \
+            model_tries++; /* of its own */                                                        \
+        } else {                                                                                   \
+            __VERIFIER_spin_end(model_won_);                                                       \
+            model_won_ = true;                                                                     \
+        }                                                                                          \
+        model_won_;                                                                                \
     })
 #define MODEL_FAILED_seq_cst() ((void)0) /* GenMC has given the read this order already */
 

@@ -26,6 +26,14 @@
 /* run: GROW THIEVES=1 ROUNDS=2 FL_DEQUE_START=UINT64_MAX */
 /* run: GROW THIEVES=1 ROUNDS=2 FL_DEQUE_START=INT64_MAX */
 /* run: MANY THIEVES=2 ROUNDS=1 */
+/* run: TAKE THIEVES=1 ROUNDS=2 TAKEN=0 */
+/* run: TAKE THIEVES=1 ROUNDS=2 TAKEN=1 */
+/* run: TAKE THIEVES=1 ROUNDS=2 TAKEN=2 */
+/* run: TAKE THIEVES=1 ROUNDS=2 TAKEN=1 FL_DEQUE_START=UINT64_MAX */
+/* run: TAKE THIEVES=2 ROUNDS=1 TAKEN=0 PUSHED=2 */
+/* run: TAKE THIEVES=2 ROUNDS=1 TAKEN=1 PUSHED=2 */
+/* run: TAKE_PUSH THIEVES=1 ROUNDS=2 TAKEN=0 PUSHED=2 */
+/* run: TAKE_PUSH THIEVES=1 ROUNDS=2 TAKEN=1 PUSHED=2 */
 /* run: IF THIEVES=1 ROUNDS=2 */
 /* run: IF THIEVES=2 ROUNDS=1 */
 /* run: SHIFT THIEVES=1 ROUNDS=3 */
@@ -34,6 +42,7 @@
 /* run: SHIFT THIEVES=1 ROUNDS=3 FL_DEQUE_START=UINT64_MAX */
 /* run: SLEEP THIEVES=2 */
 /* run: SLEEP THIEVES=2 PUSH_MANY */
+/* run: SLEEP_TAKE THIEVES=2 */
 /* run: SLEEP_SHIFT THIEVES=2 */
 /* run: SLEEP_STEAL THIEVES=2 */
 #define FL_DEQUE_SLOTS 2
@@ -142,6 +151,27 @@ static void owner(void)
     fl_deque_push_many(&d, batch, 2);
     take(fl_deque_pop(&d));
 }
+#elif defined(MODEL_TAKE) || defined(MODEL_TAKE_PUSH)
+/* One is taken out from where it lies, and what lies above it moves down; or a thief has it already. What has
+ * moved is shown again, and the slot above it may be filled anew. */
+#    ifndef PUSHED
+#        define PUSHED 3
+#    endif
+static int refused;
+
+static void owner(void)
+{
+    for (int i = 0; i < PUSHED; i++)
+        put(i);
+    if (fl_deque_take(&d, &tasks[TAKEN]))
+        take(&tasks[TAKEN]);
+    else
+        refused = 1;
+#    if defined(MODEL_TAKE_PUSH)
+    put(PUSHED);
+#    endif
+    take(fl_deque_pop(&d));
+}
 #elif defined(MODEL_IF)
 /* A thief that may not have task 0, nor task 2. */
 static fl_atomic(int) gate;
@@ -163,14 +193,23 @@ static void owner(void)
     put(1);
     put(2);
 }
-#elif defined(MODEL_SLEEP) || defined(MODEL_SLEEP_SHIFT) || defined(MODEL_SLEEP_STEAL)
-/* A sleeper announces itself and then looks; a pusher pushes and then looks. A third one takes. */
+#elif defined(MODEL_SLEEP) || defined(MODEL_SLEEP_SHIFT) || defined(MODEL_SLEEP_STEAL) ||          \
+    defined(MODEL_SLEEP_TAKE)
+/* A sleeper announces itself and then looks; a pusher pushes, or an owner takes what lies below, and then
+ * looks. A third one takes. */
 static fl_atomic(int) announced;
 static int saw_sleeper, saw_nothing;
 
 static void owner(void)
 {
+#    if defined(MODEL_SLEEP_TAKE)
     put(0);
+    put(1);
+    if (fl_deque_take(&d, &tasks[0]))
+        take(&tasks[0]);
+#    else
+    put(0);
+#    endif
     if (fl_look(&announced) != 0)
         saw_sleeper = 1;
 }
@@ -202,7 +241,8 @@ static void *thief(void *arg)
         take(fl_deque_shift(&d));
     return NULL;
 }
-#elif defined(MODEL_SLEEP) || defined(MODEL_SLEEP_SHIFT) || defined(MODEL_SLEEP_STEAL)
+#elif defined(MODEL_SLEEP) || defined(MODEL_SLEEP_SHIFT) || defined(MODEL_SLEEP_STEAL) ||          \
+    defined(MODEL_SLEEP_TAKE)
 static void *thief(void *arg)
 {
     if (arg == &rounds[1]) { /* a passer-by */
@@ -210,7 +250,7 @@ static void *thief(void *arg)
         return NULL;
     }
     fl_store_look(&announced, 1);
-#    if defined(MODEL_SLEEP)
+#    if defined(MODEL_SLEEP) || defined(MODEL_SLEEP_TAKE)
     saw_nothing = fl_deque_looks_empty(&d);
 #    else
 #        if defined(MODEL_SLEEP_SHIFT)
@@ -250,9 +290,13 @@ int main(void)
     for (int i = 0; i < THIEVES; i++)
         pthread_join(thieves[i], NULL);
 
-#if defined(MODEL_SLEEP) || defined(MODEL_SLEEP_SHIFT) || defined(MODEL_SLEEP_STEAL)
-    /* Asleep with nobody who knows, and the task is still there: that must not be. */
-    assert(saw_sleeper || !saw_nothing || fl_load(&taken[0], relaxed) == 1);
+#if defined(MODEL_TAKE) || defined(MODEL_TAKE_PUSH)
+    assert(!refused || fl_load(&taken[TAKEN], relaxed) == 1); /* ghost */
+#endif
+#if defined(MODEL_SLEEP) || defined(MODEL_SLEEP_SHIFT) || defined(MODEL_SLEEP_STEAL) ||            \
+    defined(MODEL_SLEEP_TAKE)
+    /* Asleep with nobody who knows, and the last task is still there: that must not be. */
+    assert(saw_sleeper || !saw_nothing || fl_load(&taken[pushed - 1], relaxed) == 1);
 #endif
     for (int i = 0; i < TASKS; i++)
         take(fl_deque_pop(&d));

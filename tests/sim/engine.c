@@ -281,6 +281,7 @@ void sim_pause(void)
     if (t->id == sim_run_.freeze_thread && t->steps >= sim_run_.freeze_at)
         freeze_self();
     count_step();
+    t->pauses++;
     t->is_paused = true;
     schedule(true);
 }
@@ -458,6 +459,16 @@ int64_t sim_clock(void)
 void sim_clock_advance(int64_t ns)
 {
     sim_run_.clock += ns;
+}
+
+void sim_yield_takes(int64_t ns)
+{
+    sim_run_.yield_ns = ns;
+}
+
+unsigned sim_pauses(int thread)
+{
+    return sim_thread_[thread].pauses;
 }
 
 void sim_stack_left(unsigned eighths)

@@ -68,6 +68,7 @@ struct sim_thread {
     bool is_paused;
     unsigned solo;
     uint32_t steps;
+    uint32_t pauses;
 
     /* What it waits for. */
     const void *futex;
@@ -119,6 +120,7 @@ struct sim_run {
     int frozen;
     unsigned spurious, timeouts, alloc_faults, thread_faults, weak_faults; /* left */
     unsigned stack_left;
+    int64_t yield_ns;
     struct sim_failure failure;
     bool is_traced;
 };

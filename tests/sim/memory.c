@@ -61,6 +61,7 @@ struct cell {
     uint16_t word[4]; /* of the word that begins at each 2 bytes: 1 + its index; 0: none */
     bool is_poisoned;
     uint8_t n;
+    uint16_t block; /* 1 + the index of the one that was found here; 0: not looked for */
     struct slot slot[SLOTS];
 };
 
@@ -200,6 +201,7 @@ static struct cell *cell_at(uintptr_t a)
                 memset(c->word, 0, sizeof c->word);
                 c->is_poisoned = false;
                 c->n = 0;
+                c->block = 0;
             }
             return c;
         }
@@ -219,13 +221,17 @@ static void fail_memory(const char *what, uintptr_t a, const struct block *b)
 }
 
 /* The memory is there, and the thread knows that it is. */
-static void check_alive(uintptr_t a, const struct cell *c)
+static void check_alive(uintptr_t a, struct cell *c)
 {
     struct block *b;
 
     if (!in_heap(a))
         return;
-    b = block_of(a);
+    b = c->block != 0 ? &blocks[c->block - 1] : NULL; /* no cell belongs to two blocks, ever */
+    if (b == NULL || a < b->start || a >= b->end) {
+        b = block_of(a);
+        c->block = (uint16_t)(b != NULL ? 1 + (b - blocks) : 0);
+    }
     if (b == NULL)
         fail_memory("access to memory that nobody has allocated", a, NULL);
     else if (b->is_freed)

@@ -6,7 +6,7 @@
 set(sim_dir ${CMAKE_CURRENT_SOURCE_DIR}/sim)
 
 set(sim_core ${filch_sources})
-list(FILTER sim_core EXCLUDE REGEX "/core/naive/|/core/base/(thread|cpus)\\.c$")
+list(FILTER sim_core EXCLUDE REGEX "/core/naive/|/core/process/|/core/base/(thread|cpus)\\.c$")
 
 # The doors are found before what they stand for. Small arrays and chunks grow and come to their ends
 # within a few steps.

@@ -112,6 +112,12 @@ int sim_frozen(void);
 int64_t sim_clock(void);
 void sim_clock_advance(int64_t ns);
 
+/* How long each yield keeps the CPU from whoever has offered it; 0 at the start, and others run all the same. */
+void sim_yield_takes(int64_t ns);
+
+/* How often a thread has paused in a spin loop, or yielded. */
+unsigned sim_pauses(int thread);
+
 /* Memory of the simulated heap: for the scenario's own use, and for filch_options.allocator. What
  * allocates fails where the scenario has .alloc_faults. */
 void *sim_alloc(size_t size, size_t align);

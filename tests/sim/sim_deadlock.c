@@ -43,15 +43,20 @@ static filch_future *record(unsigned i)
     return f;
 }
 
-static void begin(unsigned players)
+static void begin_with(unsigned players, unsigned spares)
 {
-    make_pool_by_hand(players, 0);
+    make_pool_by_hand(players, spares);
     fl_init(&pool->blocks_out, INT64_C(1) << 40); /* its slabs hand out */
     fl_init(&told, 0);
     sim_solo_begin();
     for (unsigned i = 0; i < players; i++)
         own[i] = record(i);
     sim_solo_end();
+}
+
+static void begin(unsigned players)
+{
+    begin_with(players, 0);
 }
 
 static void end(unsigned players)
@@ -371,6 +376,53 @@ SCENARIO(who_waits_for_a_circle_without_being_in_it_is_not_told)
     fl_deadlock_withdraw(w);
     act_as_nobody();
     end(3);
+}
+
+/* ---- who can not leave his wait tells another, who sleeps as wait.c does ---- */
+
+/* A spare that lies dormant, though it has no thread: it lets a worker sleep. */
+static void have_a_spare(void)
+{
+    struct fl_worker *spare;
+
+    sim_solo_begin();
+    spare = fl_worker_create(pool, pool->n_workers);
+    fl_store(&spare->life, FL_DORMANT, relaxed);
+    fl_init(&pool->worker[spare->index], spare);
+    fl_store(&pool->top_slot, pool->n_slots, relaxed);
+    sim_solo_end();
+}
+
+/* Closes the circle when the other is about to sleep. */
+static void tells_the_other(void *arg)
+{
+    struct fl_worker *w = act_as_worker(1);
+
+    (void)arg;
+    SIM_AWAIT((fl_load(&own[1]->state, acquire) & FL_WAITED) != 0);
+    fl_deadlock_announce(w, own[0], false);
+    fl_deadlock_tell_another(w);
+    SIM_AWAIT(is_over(own[0]));
+    fl_deadlock_withdraw(w);
+    ends(own[1]);
+    act_as_nobody();
+}
+
+SCENARIO(who_is_told_as_he_goes_to_sleep_leaves_his_wait)
+{
+    begin_with(2, 1);
+    have_a_spare();
+    pool->help = FILCH_HELP_NONE;
+    sim_solo_begin();
+    for (unsigned i = 0; i < 2; i++)
+        begins(fl_worker_at(pool, i), own[i]);
+    sim_solo_end();
+    sim_spawn(tells_the_other, NULL);
+    act_as_worker(0);
+    sim_check(fl_future_await(own[1], FILCH_FOREVER) == FILCH_EDEADLK);
+    ends(own[0]);
+    act_as_nobody();
+    end(2);
 }
 
 /* ---- executors ---- */

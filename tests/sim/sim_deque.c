@@ -449,6 +449,103 @@ SCENARIO(an_owner_that_takes_its_last_one_fills_its_slot_anew, .ghost = watch)
     play(1, pops_and_puts_two, thief, NULL);
 }
 
+/* ---- one is taken out from where it lies. No history: that is no operation
+ * of the sequential deque. No ghost: bottom goes below top by more than one. ---- */
+
+static bool was_refused;
+
+static void noted(const struct fl_task *task)
+{
+    if (task == NULL)
+        return;
+    sim_check(task >= tasks && task < tasks + TASKS && task->value == 100 + (int)(task - tasks));
+    ghost_taken((int)(task - tasks));
+}
+
+static void thief_unheard(void *arg)
+{
+    for (int i = 0; i < *(int *)arg; i++)
+        noted(fl_deque_steal(&d));
+}
+
+/* Of three, beside thieves: first is the number of steals that one tries, second that of another. */
+static void take_out(int i, int first, int second)
+{
+    begin(LIN_THREADS);
+    put_at_once(3);
+    sim_solo_begin();
+    sim_spawn(thief_unheard, &first);
+    if (second != 0)
+        sim_spawn(thief_unheard, &second);
+    sim_solo_end();
+    was_refused = !fl_deque_take(&d, &tasks[i]);
+    if (!was_refused)
+        noted(&tasks[i]);
+    noted(fl_deque_pop(&d));
+    sim_join_all();
+    sim_check(!was_refused || ghost.taken[i] == 1);
+    sim_solo_begin();
+    for (struct fl_task *task; (task = fl_deque_pop(&d)) != NULL;)
+        noted(task);
+    sim_check(ghost_lost() == 0);
+    sim_check(fl_deque_looks_empty(&d));
+    sim_solo_end();
+    lin_begin(&history, LIN_THREADS);
+    close_deque();
+}
+
+SCENARIO(the_oldest_is_taken_out_beside_a_thief)
+{
+    take_out(0, 2, 0);
+}
+
+SCENARIO(one_between_is_taken_out_beside_a_thief)
+{
+    take_out(1, 2, 0);
+}
+
+SCENARIO(one_between_is_taken_out_beside_two_thieves)
+{
+    take_out(1, 1, 1);
+}
+
+SCENARIO(the_youngest_is_taken_out_beside_a_thief)
+{
+    take_out(2, 2, 0);
+}
+
+/* Whoever looks while the rest is out of sight is seen by who looks behind the taking, or sees it. */
+static fl_atomic(int) has_announced;
+static bool saw_nothing;
+
+static void announces_and_looks(void *arg)
+{
+    (void)arg;
+    fl_store_look(&has_announced, 1);
+    saw_nothing = fl_deque_looks_empty(&d);
+}
+
+SCENARIO(whoever_announces_and_looks_sees_what_a_taking_leaves_or_is_seen)
+{
+    bool was_seen;
+
+    begin(LIN_THREADS);
+    fl_store(&has_announced, 0, relaxed);
+    put_at_once(2);
+    sim_spawn(announces_and_looks, NULL);
+    if (fl_deque_take(&d, &tasks[0]))
+        noted(&tasks[0]);
+    was_seen = fl_look(&has_announced) != 0;
+    sim_join_all();
+    sim_check(was_seen || !saw_nothing);
+    sim_solo_begin();
+    noted(fl_deque_pop(&d));
+    sim_check(ghost_lost() == 0);
+    sim_solo_end();
+    lin_begin(&history, LIN_THREADS);
+    close_deque();
+}
+
 /* ---- growth ---- */
 
 SCENARIO(a_thief_takes_from_an_array_that_grows, .ghost = watch)

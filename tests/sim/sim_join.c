@@ -402,6 +402,43 @@ SCENARIO(an_answer_to_nobody_leaves_nobody_unasked)
     end();
 }
 
+/* So may a thread that ends: its slot is vacant, and then it looks. */
+SCENARIO(an_answer_to_nobody_leaves_no_vacant_slot_unasked_for)
+{
+    struct fl_worker *w;
+
+    begin(1);
+    w = fl_worker_at(pool, 0);
+    fl_store(&w->life, FL_ACTIVE, relaxed);
+    fl_store(&w->asked, FL_ASKED_BY_IDLE, relaxed);
+    sim_spawn(clears, NULL);
+    fl_add(&pool->vacant, 1, seq_cst); /* as spare.c does */
+    was_seen = fl_work_is_visible(pool);
+    sim_join_all();
+    sim_check(fl_load(&w->asked, relaxed) != FL_NOT_ASKED);
+    end();
+}
+
+/* What lies there is enough for the one who sleeps, until it is taken. */
+SCENARIO(an_answer_that_enough_is_shown_leaves_nobody_unasked_when_it_is_taken)
+{
+    struct fl_worker *w;
+
+    begin(2);
+    w = fork_as(0);
+    filch_fork(own, work, &value);
+    show();
+    fl_store(&pool->idle, 1U << 10, relaxed);
+    fl_store(&w->asked, FL_ASKED_BY_IDLE, relaxed);
+    sim_spawn(takes_and_looks, NULL);
+    filch_fork_answer();
+    sim_join_all();
+    sim_check(fl_load(&w->asked, relaxed) != FL_NOT_ASKED);
+    join(own, 0, &value);
+    fork_no_more();
+    end();
+}
+
 /* What was queued without waking anybody is no work that whoever sleeps knows of. */
 SCENARIO(whoever_sleeps_beside_what_was_queued_silently_is_asked_for_or_chosen)
 {

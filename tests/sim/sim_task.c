@@ -106,6 +106,16 @@ SCENARIO(a_record_is_the_caller_s_when_its_result_is_there, .spurious = 1)
     end();
 }
 
+/* What is waited for is the end alone: nothing is read of the outcome. */
+SCENARIO(a_record_is_the_caller_s_when_its_end_was_awaited, .spurious = 1)
+{
+    begin();
+    sim_spawn(takes_it, NULL);
+    sim_check(fl_future_await_end((filch_future *)(void *)own) == 0);
+    sim_check(value == 1);
+    end();
+}
+
 SCENARIO(a_record_is_the_caller_s_when_it_is_done)
 {
     begin();

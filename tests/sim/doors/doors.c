@@ -234,6 +234,7 @@ bool fl_stack_has_eighths(unsigned n)
 void fl_thread_yield(void)
 {
     sim_pause();
+    sim_clock_advance(sim_run_.yield_ns);
 }
 
 /* ---- memory ---- */
