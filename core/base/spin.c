@@ -42,7 +42,12 @@ bool fl_spin_turn(struct fl_spin *s)
     now = fl_now();
     if (s->began == 0) {
         s->began = now;
-        s->is_over = !is_willing(s->spinner, s->most_ns);
+        if (!is_willing(s->spinner, s->most_ns)) {
+            s->is_brief = s->has_asked;
+            s->is_over = !s->has_asked;
+        }
+    } else if (s->is_brief && now - s->began > FL_EAGER_NS) {
+        s->is_over = true;
     } else if (now - s->began >= s->most_ns) {
         s->is_over = true;
     } else if (now - s->began > FL_EAGER_NS) {

@@ -8,7 +8,10 @@
  * short (after Karlin, Li, Manasse & Owicki, Empirical Studies of Competitive Spinning, SOSP 1991, who
  * learn from the last few waits; a mean instead of a list). And it notices if a yield takes long: then
  * somebody else wants the CPU, and a sleeper is preferred to who yields by the kernel's scheduler; so for
- * a number of waits it does not watch at all, twice as many each time that happens. */
+ * a number of waits it does not watch at all, twice as many each time that happens.
+ * A worker that has asked others for work (forkjoin.c) has its answer in less than a microsecond if there is
+ * any. Were it to sleep at once, the answer would have to wake it, which is dearer than all that it could have
+ * burned, and it would never learn how near the answer was. */
 #ifndef FL_BASE_SPIN_H
 #define FL_BASE_SPIN_H
 
@@ -31,10 +34,13 @@ struct fl_spinner {
 struct fl_spin {
     struct fl_spinner *spinner;
     int64_t most_ns; /* watch for as long as that; 0 and less: not at all, and nothing is learned */
-    int64_t began;   /* 0: there was no turn yet */
-    int64_t seen;    /* when the last turn was */
+    bool
+        has_asked; /* watch for FL_EAGER_NS in any case: others have been asked, and answer at once */
+    int64_t began; /* 0: there was no turn yet */
+    int64_t seen;  /* when the last turn was */
     bool has_yielded;
     bool was_long; /* the last yield took so long that whoever had the CPU computes */
+    bool is_brief;
     bool is_over;
 };
 

@@ -139,6 +139,14 @@ bool fl_help_with_future(struct fl_worker *w, filch_future *f)
     return !is_over(f) && help_now(w, f);
 }
 
+static struct fl_spin spin_begin(const struct fl_worker *w, int64_t most_ns)
+{
+    struct fl_spin spin = fl_spin_begin(&fl_self()->spinner, most_ns);
+
+    spin.has_asked = w != NULL;
+    return spin;
+}
+
 /* Runs something that brings f nearer to its end. The caller holds a reference to f. */
 static bool help(struct wait *wait, filch_future *f)
 {
@@ -148,18 +156,15 @@ static bool help(struct wait *wait, filch_future *f)
         return false;
     helped = run_on_top(wait->w, help_with, f);
     if (helped)
-        wait->spin = fl_spin_begin(wait->spin.spinner, wait->spin.most_ns);
+        wait->spin = spin_begin(wait->w, wait->spin.most_ns);
     return helped;
 }
 
 /* Watches for a moment. False: that is no use any more. */
 static bool spin(struct wait *wait, bool (*is_done)(const void *what), const void *what)
 {
-    if (!fl_spin_turn(&wait->spin))
+    if (!fl_pool_spin_turn(wait->pool, &wait->spin, wait->w == NULL))
         return false;
-    if (fl_unlikely(wait->spin.was_long) &&
-        !(wait->pool != NULL && fl_pool_is_crowded(wait->pool, wait->w == NULL)))
-        return fl_spin_shy(&wait->spin);
     for (int i = 0; i < 32 && !is_done(what); i++)
         fl_relax();
     return true;
@@ -183,10 +188,8 @@ static struct wait wait_begin(const filch_future *f, filch_deadline deadline)
 
     if (p == NULL && w != NULL)
         p = w->pool;
-    return (struct wait){.w = w,
-                         .pool = p,
-                         .spin = fl_spin_begin(&fl_self()->spinner, p != NULL ? p->spin_ns : 0),
-                         .deadline = deadline};
+    return (struct wait){
+        .w = w, .pool = p, .spin = spin_begin(w, p != NULL ? p->spin_ns : 0), .deadline = deadline};
 }
 
 static int sleep_on_state(filch_future *f, filch_deadline deadline)

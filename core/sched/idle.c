@@ -66,12 +66,18 @@ static uint32_t tokens(uint32_t idle)
     return idle / TOKEN;
 }
 
+/* Who would take work, or could be started for it. */
+static uint32_t hungry(uint32_t idle, int32_t vacant)
+{
+    return searchers(idle) + sleepers(idle) + (vacant > 0 ? (uint32_t)vacant : 0);
+}
+
 uint32_t fl_idle_hungry(struct fl_pool *p)
 {
     uint32_t idle = fl_look(&p->idle);    /* N1: after a fork's answer, forkjoin.c's K1 */
     int32_t vacant = fl_look(&p->vacant); /* N8 */
 
-    return searchers(idle) + sleepers(idle) + (vacant > 0 ? (uint32_t)vacant : 0);
+    return hungry(idle, vacant);
 }
 
 static bool is_between_tasks(struct fl_pool *p)
@@ -179,12 +185,9 @@ unsigned fl_idle_wants(struct fl_pool *p)
 {
     uint32_t idle = fl_load(&p->idle, relaxed);    /* hint: a push looks */
     int32_t vacant = fl_load(&p->vacant, relaxed); /* hint: likewise */
+    uint32_t n = hungry(idle, vacant);
 
-    if (fl_likely((searchers(idle) | sleepers(idle)) == 0 && vacant <= 0))
-        return 0;
-    if (fl_pool_is_paused(p))
-        return 0;
-    return searchers(idle) + sleepers(idle) + (vacant > 0 ? (unsigned)vacant : 0);
+    return fl_unlikely(n != 0) && !fl_pool_is_paused(p) ? n : 0;
 }
 
 void fl_idle_wake_all(struct fl_pool *p)
@@ -200,9 +203,19 @@ void fl_idle_wake_all(struct fl_pool *p)
         fl_futex_wake(&p->idle, INT_MAX);
 }
 
-bool fl_pool_is_crowded(struct fl_pool *p, bool from_outside)
+/* Whether more are awake than there are CPUs: so the yield was to one of them, maybe. */
+static bool is_crowded(struct fl_pool *p, bool from_outside)
 {
     return awake(p, fl_load(&p->idle, relaxed)) + from_outside > p->cpus; /* hint */
+}
+
+bool fl_pool_spin_turn(struct fl_pool *p, struct fl_spin *spin, bool from_outside)
+{
+    if (!fl_spin_turn(spin))
+        return false;
+    if (fl_unlikely(spin->was_long) && (p == NULL || !is_crowded(p, from_outside)))
+        return fl_spin_shy(spin);
+    return true;
 }
 
 void fl_idle_meet(struct fl_pool *p)
@@ -291,12 +304,8 @@ static struct fl_task *search(struct fl_worker *w, struct fl_spin *spin)
             task = fl_take_from_workers(w);
         if (task != NULL)
             return task;
-        if (turn % 16 == 0 && !fl_spin_turn(spin))
+        if (turn % 16 == 0 && !fl_pool_spin_turn(p, spin, false))
             return NULL;
-        if (fl_unlikely(spin->was_long) && !fl_pool_is_crowded(p, false)) {
-            fl_spin_shy(spin);
-            return NULL;
-        }
         fl_relax();
     }
     return NULL;
@@ -308,9 +317,11 @@ static struct fl_task *idle_until_work(struct fl_worker *w, bool searching)
 
     for (;;) {
         struct fl_spin spin = fl_spin_begin(&w->spinner, p->spin_ns);
-        struct fl_task *task = searching ? search(w, &spin) : NULL;
+        struct fl_task *task;
         uint32_t mode;
 
+        spin.has_asked = awake(p, fl_load(&p->idle, relaxed)) > 1; /* hint: who could answer */
+        task = searching ? search(w, &spin) : NULL;
         if (task != NULL) {
             fl_spin_hit(&spin);
             found(p);

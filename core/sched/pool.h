@@ -291,11 +291,12 @@ void fl_idle_notify(
     struct fl_pool *p); /* after a push and a look, by who knows of them and has the pool held */
 unsigned fl_idle_wants(struct fl_pool *p); /* so many workers have nothing to do: a hint */
 void fl_idle_wake_all(struct fl_pool *p);
-bool fl_pool_is_crowded(struct fl_pool *p,
-                        bool from_outside); /* the caller, awake, is one more than there are CPUs */
 uint32_t
 fl_idle_hungry(struct fl_pool *p);    /* who would take work, or could be started for it: a look */
 void fl_idle_meet(struct fl_pool *p); /* orders the caller among those who announce */
+/* As fl_spin_turn, for something of that pool's, or of none; watching ends, too, and is off for a while, if a
+ * yield has given the CPU to a stranger. */
+bool fl_pool_spin_turn(struct fl_pool *p, struct fl_spin *spin, bool from_outside);
 
 /* push.c */
 struct fl_push {

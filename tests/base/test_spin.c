@@ -55,6 +55,36 @@ TEST(the_time_is_over_when_it_is_over)
     assert_false(fl_spin_turn(&s));
 }
 
+TEST(who_has_asked_others_watches_for_a_moment_though_waits_were_long)
+{
+    struct fl_spinner spinner = {.mean_ns = LONG_NS};
+    struct fl_spin s = fl_spin_begin(&spinner, LONG_NS);
+
+    s.has_asked = true;
+    assert_true(fl_spin_turn(&s));
+    s.began += LONG_NS / 2; /* however long that took */
+    assert_true(fl_spin_turn(&s));
+    s.began -= LONG_NS / 2 + FL_EAGER_NS + 1;
+    assert_false(fl_spin_turn(&s));
+    assert_false(fl_spin_turn(&s));
+    assert_false(s.has_yielded);
+}
+
+TEST(an_answer_within_the_moment_teaches_it_to_watch_again)
+{
+    struct fl_spinner spinner = {.mean_ns = LONG_NS};
+    int n;
+
+    for (n = 0; !watches(&spinner, LONG_NS) && n < 100; n++) {
+        struct fl_spin s = fl_spin_begin(&spinner, LONG_NS);
+
+        s.has_asked = true;
+        fl_spin_turn(&s);
+        fl_spin_hit(&s);
+    }
+    assert_in_range(n, 1, 10);
+}
+
 TEST(long_waits_teach_it_to_sleep_and_short_ones_to_watch_again)
 {
     struct fl_spinner spinner = {0};
