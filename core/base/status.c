@@ -11,19 +11,21 @@
  * ever return. */
 #define SAME_AS_ERRNO(name)                                                                        \
     _Static_assert(FILCH_##name == -name, "FILCH_" #name " is the negated errno")
+SAME_AS_ERRNO(ENOENT);
 SAME_AS_ERRNO(E2BIG);
 SAME_AS_ERRNO(EAGAIN);
 SAME_AS_ERRNO(ENOMEM);
 SAME_AS_ERRNO(EINVAL);
 SAME_AS_ERRNO(EMFILE);
 SAME_AS_ERRNO(EDEADLK);
+SAME_AS_ERRNO(EMSGSIZE);
 SAME_AS_ERRNO(ENOTSUP);
 SAME_AS_ERRNO(ETIMEDOUT);
 SAME_AS_ERRNO(ECANCELED);
 
 enum {
     NO_ERRNO = -4096,
-    ERRNO_NUMBERS = 9
+    ERRNO_NUMBERS = 11
 };
 #define COUNT_ERRNO(name, number, text) +((number) > NO_ERRNO)
 _Static_assert(0 FILCH_STATUS_MAP(COUNT_ERRNO) == ERRNO_NUMBERS, "each is checked above");

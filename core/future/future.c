@@ -131,6 +131,9 @@ bool fl_future_drop(filch_future *f, int status)
         fl_future_finish(f, status, NULL);
         return true;
     }
+    if (f->home != NULL && f->home->ops->may_cancel != NULL &&
+        !f->home->ops->may_cancel(f->home, f))
+        return false;
     if (!move(f, FL_PENDING, FL_CANCELLED, &before))
         return false;
     if (f->home != NULL && f->home->ops->let_go != NULL)
@@ -372,7 +375,12 @@ static enum filch_state shown(uint32_t state)
 
 enum filch_state filch_future_state(const filch_future *f)
 {
-    return f != NULL ? shown(fl_future_phase(f)) : FILCH_PENDING;
+    if (f == NULL)
+        return FILCH_PENDING;
+    if (f->home != NULL && fl_unlikely(f->home->ops->look != NULL) &&
+        fl_future_phase(f) == FL_PENDING)
+        f->home->ops->look(f->home, (filch_future *)(uintptr_t)f);
+    return shown(fl_future_phase(f));
 }
 
 bool filch_future_done(const filch_future *f)
@@ -472,6 +480,7 @@ int filch_future_snapshot(const filch_future *f, filch_snapshot *s)
 
     if (f == NULL || s == NULL)
         return FILCH_EINVAL;
+    (void)filch_future_state(f);         /* as of now */
     state = fl_load(&f->state, acquire); /* F2 */
     s->state = shown(state);
     s->result = (state & FL_PHASE) == FL_FINISHED && !is_taken(f) ? f->u.result : NULL;

@@ -181,6 +181,12 @@ static bool has_passed(filch_deadline deadline)
     return deadline <= 0 || (deadline != FILCH_FOREVER && fl_now() >= deadline);
 }
 
+bool fl_await_is_for_itself(const filch_future *f, filch_deadline deadline)
+{
+    return f->home != NULL && fl_unlikely(f->home->ops->is_teller != NULL) &&
+           f->home->ops->is_teller(f->home) && !is_over(f) && !has_passed(deadline);
+}
+
 static struct wait wait_begin(const filch_future *f, filch_deadline deadline)
 {
     struct fl_pool *p = f != NULL ? pool_of(f) : NULL;
@@ -298,6 +304,8 @@ static int await_one(filch_future *f, filch_deadline deadline, bool is_stubborn)
         fl_waiters_catch_up();
         fl_forks_show();
     }
+    if (fl_await_is_for_itself(f, deadline))
+        return FILCH_EDEADLK;
     wait = wait_begin(f, deadline);
     wait.is_stubborn = is_stubborn;
     status = objection(wait.w, f);
@@ -365,6 +373,18 @@ static const filch_future *any_of(const struct fl_awaited *a)
     return i < a->n ? a->futures[i] : NULL;
 }
 
+/* One of them at least: as if it were the calling task (filch/wait.h). */
+static bool waits_for_its_own(const struct fl_awaited *a, filch_deadline deadline)
+{
+    if (fl_self()->keeper == NULL)
+        return false;
+    for (size_t i = 0; i < a->n; i++) {
+        if (a->futures[i] != NULL && fl_await_is_for_itself(a->futures[i], deadline))
+            return true;
+    }
+    return false;
+}
+
 int fl_await(const struct fl_awaited *a, filch_deadline deadline)
 {
     struct fl_spinner forgetful = {0};
@@ -377,6 +397,8 @@ int fl_await(const struct fl_awaited *a, filch_deadline deadline)
         fl_waiters_catch_up();
         fl_forks_show();
     }
+    if (waits_for_its_own(a, deadline))
+        return a->is_over(a->what) ? 0 : FILCH_EDEADLK;
     wait = wait_begin(any_of(a), deadline);
     if (a->spin_ns != 0)
         wait.spin = fl_spin_begin(&forgetful, a->spin_ns); /* as it was asked for */

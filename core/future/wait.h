@@ -33,6 +33,10 @@ int fl_await(const struct fl_awaited *a, filch_deadline deadline);
  * FILCH_EFORKED; 0: nothing, and if it was queued without waking anybody, somebody looks. */
 int fl_await_objection(struct fl_worker *w, filch_future *f);
 
+/* Whether whoever would tell the end of f, before the deadline, is the caller himself, in a callback: FILCH_EDEADLK.
+ * fl_await asks for what it has in futures. */
+bool fl_await_is_for_itself(const filch_future *f, filch_deadline deadline);
+
 /* The wait is not begun because of that: tells whoever wants to know. Returns status. */
 int fl_await_refused(struct fl_worker *w, const filch_future *f, int status);
 

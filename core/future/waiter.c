@@ -356,6 +356,42 @@ void fl_waiters_tell(filch_future *f)
         fl_waiters_catch_up();
 }
 
+enum {
+    WITHHOLDS = 1 << 16 /* deep enough that all is put off */
+};
+
+void fl_waiters_withhold(struct fl_withheld *before)
+{
+    struct fl_self *self = fl_self();
+
+    *before = (struct fl_withheld){self->untold, self->untold_last};
+    self->untold = NULL;
+    self->telling += WITHHOLDS;
+}
+
+struct fl_waiter *fl_waiters_withheld(const struct fl_withheld *before)
+{
+    struct fl_self *self = fl_self();
+    struct fl_waiter *oldest = self->untold;
+
+    self->telling -= WITHHOLDS;
+    self->untold = before->untold;
+    self->untold_last = before->untold_last;
+    return oldest;
+}
+
+void fl_waiters_tell_withheld(struct fl_waiter *oldest)
+{
+    while (oldest != NULL) {
+        filch_future *f fl_cleanup(release_future) = oldest->f;
+        struct fl_waiter *next = oldest->queued;
+
+        tell_all(fl_self(), oldest);
+        oldest = next;
+    }
+    fl_waiters_catch_up();
+}
+
 /* Nobody has been told, if the future was never decided: a listener gets its reference back. */
 void fl_waiters_free(filch_future *f)
 {

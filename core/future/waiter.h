@@ -69,6 +69,15 @@ void fl_waiters_tell(filch_future *f);
 /* Before this thread waits: tells what it has put off. */
 void fl_waiters_catch_up(void);
 
+/* Whom this thread would tell between the two, another is to tell, by the third: from the second it has the list, or
+ * NULL for nobody, with a reference to each future. */
+struct fl_withheld {
+    struct fl_waiter *untold, *untold_last; /* from before */
+};
+void fl_waiters_withhold(struct fl_withheld *before);
+struct fl_waiter *fl_waiters_withheld(const struct fl_withheld *before);
+void fl_waiters_tell_withheld(struct fl_waiter *oldest);
+
 /* The last holder's. */
 void fl_waiters_free(filch_future *f);
 

@@ -9,9 +9,7 @@
  * chunk to end before he can take what lies behind it, and a loop in a busy pool is its calls and a look at
  * one word between them.
  *
- * A chunk is the caller's grain. Without one it is what takes CHUNK_NS, as far as the last chunk tells, and
- * the first is one index. By then it is known what the rest will take, and nobody is called in for what is over
- * before he has come; only a loop of few indices calls somebody in at once.
+ * A chunk is the caller's grain; without one it is what takes a while (pace.c).
  *
  * Words   range    of a part: the chunks that are left, from lo up to below hi. Its owner takes from the
  *                  low end and others from the high end, both by CAS; only the owner puts something in, and only
@@ -45,24 +43,14 @@
 #include "base/atomic.h"
 #include "base/clock.h"
 #include "base/compiler.h"
-#include "base/options.h"
 #include "base/thread.h"
 #include "future/forkjoin.h"
 #include "future/run.h"
 #include "future/running.h"
 #include "future/submit.h"
 #include "future/token.h"
+#include "parallel/pace.h"
 #include "sched/pool.h"
-
-enum {
-    CHUNK_NS =
-        8000, /* a look at the clock is a small part of it, and so is it of a loop worth splitting */
-    OFFER_NS = 5000,   /* what a sleeper takes to come at least */
-    GROWTH = 64,       /* a chunk is at most so many times the last, */
-    GROWTH_WANTED = 8, /* or this if somebody is hungry: it may be of another kind than the last */
-    FEW = 16,          /* one index of so many times the workers is too few to wait for */
-    AT_ONCE = 2        /* helpers called in between two chunks: these call in others */
-};
 
 struct loop;
 
@@ -219,62 +207,26 @@ static fl_apart void offer(struct loop *l, uint32_t n)
     }
 }
 
-/* ---- the pace ---- */
-
-struct pace {
-    int64_t then;   /* when the last chunk began */
-    uint32_t units; /* of it; 0: there was none */
-};
-
-/* The next chunk, of what is left; *n_offered is how many others are called in. */
-static uint32_t next_chunk(struct loop *l, struct pace *pace, uint32_t left, uint32_t *n_offered)
-{
-    uint32_t n = wanted(l);
-    uint64_t chunk = 1;
-
-    *n_offered = n < AT_ONCE ? n : AT_ONCE;
-    if (*n_offered > left - 1)
-        *n_offered = left - 1;
-    if (!l->is_paced)
-        return 1;
-    if (pace->units == 0) {
-        pace->then = fl_now();
-        if (l->pool != NULL && l->units > FEW * l->pool->n_workers)
-            *n_offered = 0;
-    } else {
-        int64_t now = fl_now();
-        uint64_t took = now > pace->then ? (uint64_t)(now - pace->then) : 1;
-        uint64_t most = (uint64_t)pace->units * (n != 0 ? GROWTH_WANTED : GROWTH);
-
-        pace->then = now;
-        if (took < (uint64_t)OFFER_NS * pace->units / left)
-            *n_offered = 0;
-        chunk = (uint64_t)pace->units * CHUNK_NS / took;
-        if (chunk > most)
-            chunk = most;
-        if (chunk == 0)
-            chunk = 1;
-        if (*n_offered != 0 && chunk > left / 2)
-            chunk = left / 2;
-    }
-    pace->units = chunk < left ? (uint32_t)chunk : left;
-    return pace->units;
-}
-
 /* ---- who takes part ---- */
 
+static struct fl_step next_step(struct loop *l, struct fl_pace *pace, uint32_t left)
+{
+    uint32_t n = wanted(l);
+
+    return l->is_paced ? fl_pace_next(pace, fl_now(), left, n) : fl_pace_even(left, n);
+}
+
 /* Takes the next chunk of the caller's own range; false: there is none, or it is not to begin. */
-static bool take(struct loop *l, struct part *own, struct pace *pace, uint32_t *lo, uint32_t *hi)
+static bool take(struct loop *l, struct part *own, struct fl_pace *pace, uint32_t *lo, uint32_t *hi)
 {
     uint64_t range = fl_load(&own->range, relaxed); /* hint: the CAS decides */
-    uint32_t n_offered;
-    uint32_t chunk;
+    struct fl_step step;
 
     if (left_of(range) == 0 || !may_go_on(l))
         return false;
-    chunk = next_chunk(l, pace, left_of(range), &n_offered);
-    if (fl_unlikely(n_offered != 0)) {
-        offer(l, n_offered);
+    step = next_step(l, pace, left_of(range));
+    if (fl_unlikely(step.helpers != 0)) {
+        offer(l, step.helpers);
         if (l->is_paced)
             pace->then = fl_now();
         range = fl_load(&own->range, relaxed); /* hint: the CAS decides */
@@ -283,7 +235,7 @@ static bool take(struct loop *l, struct part *own, struct pace *pace, uint32_t *
         if (left_of(range) == 0)
             return false;
         *lo = lo_of(range);
-        *hi = left_of(range) < chunk ? hi_of(range) : lo_of(range) + chunk;
+        *hi = left_of(range) < step.units ? hi_of(range) : lo_of(range) + step.units;
     } while (!fl_cas_weak(&own->range, &range, range_of(*hi, hi_of(range)), relaxed,
                           relaxed)); /* count: nothing goes with it */
     pace->units = *hi - *lo;
@@ -353,7 +305,7 @@ static void end_turn(struct turn *turn)
 
 static void run_chunks(struct loop *l, struct part *own, void *local)
 {
-    struct pace pace = {0, 0};
+    struct fl_pace pace = fl_pace_begin(l->units, l->pool != NULL ? l->pool->n_workers : 0);
     uint32_t lo, hi;
 
     do {
@@ -540,47 +492,4 @@ int fl_loop_run(filch_executor *ex, size_t begin, size_t end, size_t grain, filc
     release_helpers(&l, false);
     l.stage = OVER;
     return fl_load(&l.status, relaxed); /* settled by the end of each helper's future */
-}
-
-/* ---- the plain loop ---- */
-
-struct plain {
-    struct fl_loop_body body;
-    filch_range_fn *fn;
-    void *arg;
-};
-
-static int plain_range(const struct fl_loop_body *body, size_t begin, size_t end, void *local)
-{
-    const struct plain *plain = (const struct plain *)body;
-
-    (void)local;
-    return plain->fn(begin, end, plain->arg);
-}
-
-static int parallel_for(filch_executor *ex, size_t begin, size_t end, size_t grain,
-                        filch_token *token, filch_range_fn *fn, void *arg)
-{
-    struct plain plain = {{.range = plain_range}, fn, arg};
-
-    if (ex == NULL || fn == NULL || begin > end)
-        return FILCH_EINVAL;
-    return fl_loop_run(ex, begin, end, grain, token, &plain.body);
-}
-
-int filch_parallel_for(filch_executor *ex, size_t begin, size_t end, size_t grain,
-                       filch_range_fn *fn, void *arg)
-{
-    return parallel_for(ex, begin, end, grain, NULL, fn, arg);
-}
-
-int filch_parallel_for_with(filch_executor *ex, size_t begin, size_t end,
-                            const filch_loop_options *options, filch_range_fn *fn, void *arg)
-{
-    filch_loop_options o = {.size = sizeof o};
-    int status = 0;
-
-    if (options != NULL)
-        status = fl_options_complete(&o, sizeof o, options, options->size);
-    return status != 0 ? status : parallel_for(ex, begin, end, o.grain, o.token, fn, arg);
 }

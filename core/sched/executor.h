@@ -11,6 +11,7 @@
 #include "base/forked.h"
 #include "sched/task.h"
 
+struct fl_job;
 struct fl_pool;
 
 /* What user calls on the handle turn into. Arguments have been checked: nothing is NULL that may not
@@ -39,6 +40,8 @@ struct fl_executor_ops {
                         filch_task_fn *fn, void *arg, filch_future **future);
     int (*timeout)(filch_executor *ex, filch_future *f, filch_deadline deadline, unsigned flags,
                    filch_future **out);
+    /* A job by name. NULL: threads of this process run it, as a task. */
+    int (*submit_job)(filch_executor *ex, const struct fl_job *job, filch_future **future);
     int (*shutdown)(filch_executor *ex, unsigned flags, filch_deadline deadline);
     void (*destroy)(filch_executor *ex);
     int (*wait_idle)(filch_executor *ex, filch_deadline deadline);
@@ -74,13 +77,20 @@ struct fl_home {
 
 struct fl_home_ops {
     void (*free)(struct fl_home *home, filch_future *f); /* the last reference has gone */
-    /* Rivals only, together or neither: blocks until f is over, having said so by
+    /* Together or neither: blocks until f is over, having said so by
      * fl_future_expect; and wakes whoever blocks there. */
     int (*wait)(struct fl_home *home, filch_future *f, filch_deadline deadline);
     void (*wake)(struct fl_home *home, filch_future *f);
+    /* Whether the caller is the one thread by which futures of this home are told. NULL: there is none such. */
+    bool (*is_teller)(const struct fl_home *home);
     /* f was cancelled before it started, by the caller, who has not told anybody yet. NULL: it holds
      * nothing that has to go before it does. */
     void (*let_go)(struct fl_home *home, filch_future *f);
+    /* Whether f, which is pending as far as it knows, can be cancelled: whoever would run it has not begun, and will
+     * not. NULL: it can. */
+    bool (*may_cancel)(struct fl_home *home, filch_future *f);
+    /* Whoever runs f may have begun, and nobody has said so: claims it then. NULL: it is always said. */
+    void (*look)(struct fl_home *home, filch_future *f);
     /* A failure that nobody has read and nobody can read any more. NULL: nobody wants to know. */
     void (*unobserved)(struct fl_home *home, const filch_unobserved *info);
 };

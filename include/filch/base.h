@@ -33,12 +33,14 @@ extern "C" {
 /* The one list of statuses: name, number, sentence. The numbers are Linux's negative errno where
  * one fits and stand below -4096 where none does. */
 #define FILCH_STATUS_MAP(X)                                                                        \
+    X(ENOENT, -2, "nothing of that name")                                                          \
     X(E2BIG, -7, "the options struct is newer than this library and uses what it does not know")   \
     X(EAGAIN, -11, "the system could not give a thread")                                           \
     X(ENOMEM, -12, "out of memory")                                                                \
     X(EINVAL, -22, "invalid argument")                                                             \
     X(EMFILE, -24, "no file descriptor is left")                                                   \
     X(EDEADLK, -35, "the caller would wait for itself")                                            \
+    X(EMSGSIZE, -90, "more bytes than are allowed")                                                \
     X(ENOTSUP, -95, "not supported in this process")                                               \
     X(ETIMEDOUT, -110, "the deadline passed first")                                                \
     X(ECANCELED, -125, "the task was cancelled and never ran")                                     \
@@ -50,6 +52,9 @@ extern "C" {
     X(EFORKED, -4102, "the executor belongs to the parent process")                                \
     X(EEXPIRED, -4105, "it was not started in time")                                               \
     X(EABANDONED, -4104, "nobody is left who could complete it")                                   \
+    X(ECRASHED, -4106, "the process that ran it has died")                                         \
+    X(EPOISON, -4107, "it has crashed too many processes")                                         \
+    X(EKILLED, -4108, "the process that ran it was killed")                                        \
     X(EINTERNAL, -4103, "an invariant of filch is broken")
 
 /* 0 is success; a negative FILCH_E... is filch's own; a positive value is the task's own error

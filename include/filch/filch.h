@@ -11,6 +11,7 @@
 #include <filch/executor.h>
 #include <filch/fork.h>
 #include <filch/future.h>
+#include <filch/job.h>
 #include <filch/loop.h>
 #include <filch/map.h>
 #include <filch/scope.h>

@@ -82,7 +82,8 @@ FILCH_API void filch_future_release(filch_future *f);
  * Returns 0 with *result set, the task's own positive code, or
  *     FILCH_ECANCELED   it was cancelled and never ran
  *     FILCH_ETIMEDOUT   not over yet; the task goes on
- *     FILCH_EDEADLK     f is the calling task, or one that the calling thread runs further down; or
+ *     FILCH_EDEADLK     f is the calling task, or one that the calling thread runs further down; or a job
+ *                       that this thread would have to tell, which is in a callback (process.h); or
  *                       with FILCH_FOREVER, f waits in turn for one of these, directly or through
  *                       other tasks, on whatever executor. Whoever closes such a circle is told, or
  *                       several who close it at once; the others wait on. If it is closed by who can

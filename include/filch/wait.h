@@ -30,8 +30,8 @@ enum filch_return_when {
  * Returns how many are over (0 to n; a deadline that passes is no error), or with the array as it was
  *     FILCH_EINVAL    a NULL future, or an unknown condition
  *     FILCH_ENOMEM    no memory for the wait (one block of 16 + 8 n bytes and a node a future)
- *     FILCH_EDEADLK   one is the calling task, or one that this thread runs further down; for n == 1 as
- *                     filch_future_result. A circle through a wait for several is not seen
+ *     FILCH_EDEADLK   one is the calling task, or one that this thread runs further down, or would have
+ *                     to tell (process.h); for n == 1 as filch_future_result. A circle through a wait for several is not seen
  *     FILCH_EFORKED   one that is not over has its executor in the parent process
  * Blocks   up to the deadline; on a worker it helps as filch_future_result does.
  * Owns     the references in the array stay the caller's. */
@@ -79,6 +79,7 @@ FILCH_API FILCH_CHECK int filch_as_completed(filch_completion **out, filch_futur
  * Returns 0 with *out set, or
  *     FILCH_EEND        all have come
  *     FILCH_ETIMEDOUT   the deadline has passed, and no more are over now
+ *     FILCH_EDEADLK     one that has not come is a job that this thread would have to tell (process.h)
  *     FILCH_EFORKED     in a forked child
  * Blocks   up to the deadline; on a worker it helps as filch_wait does.
  * Owns     *out is one of those given, by the caller's reference; the iterator has let go of it. */

@@ -3,7 +3,7 @@
 #
 # test_quoted.sh: what README.md and the public headers quote is what compiles and runs.
 #
-# The lines are taken from where they stand: README's first program whole, and from the first
+# The lines are taken from where they stand: README's programs whole, and from the first
 # comment of each header the indented lines behind an empty one. A header's lines are parts of a
 # program; the rest of it stands here, with a line "QUOTED" in their place. A header that quotes
 # something new needs a rest of its own.
@@ -29,13 +29,14 @@ export PKG_CONFIG_PATH=${pc%/filch.pc}
 export LD_LIBRARY_PATH=${pc%/pkgconfig/filch.pc}
 mkdir "$scratch/work" && cd "$scratch/work" || exit 1
 
-# ---- README.md: the first program, by the commands that README.md and filch.h give for it.
+# ---- README.md: its programs, by the commands that README.md and filch.h give for it.
 cc() {
     "$CC" -std=c11 -Wall -Wextra -Wpedantic -Werror -o program "$@"
 }
 
+# quoted_program FILE N: the nth.
 quoted_program() {
-    awk '/^```c$/ { inside = 1; next } /^```$/ && inside { exit } inside' "$1"
+    awk -v n="$2" '/^```c$/ { inside = ++seen == n; next } /^```$/ { inside = 0 } inside' "$1"
 }
 
 # The command behind "cc program.c" up to the end of the line, or a comment.
@@ -43,15 +44,19 @@ quoted_command() {
     sed -n 's/.*\(cc program\.c .*)\).*/\1/p' "$1" | head -n 1
 }
 
-quoted_program "$FILCH_SOURCE_DIR/README.md" >program.c
-grep -q '^int main' program.c || fail "README.md has no program"
-for text in README.md include/filch/filch.h; do
-    command=$(quoted_command "$FILCH_SOURCE_DIR/$text")
-    [ -n "$command" ] || fail "$text has no command that compiles a program"
-    rm -f program
-    eval "$command" || fail "$text: $command"
-    said=$(./program) || fail "README.md's program ends with $?"
-    [ "$said" = 49 ] || fail "README.md's program prints '$said', not 49"
+prints=("49")
+[ "$(grep -c '^```c$' "$FILCH_SOURCE_DIR/README.md")" = ${#prints[@]} ] || fail "README.md has other programs"
+for n in "${!prints[@]}"; do
+    quoted_program "$FILCH_SOURCE_DIR/README.md" $((n + 1)) >program.c
+    grep -q '^int main' program.c || fail "README.md's program $n has no main"
+    for text in README.md include/filch/filch.h; do
+        command=$(quoted_command "$FILCH_SOURCE_DIR/$text")
+        [ -n "$command" ] || fail "$text has no command that compiles a program"
+        rm -f program
+        eval "$command" || fail "$text: $command"
+        said=$(./program) || fail "README.md's program $n ends with $?"
+        [ "$said" = "${prints[n]}" ] || fail "README.md's program $n prints '$said', not '${prints[n]}'"
+    done
 done
 
 # ---- The headers.
@@ -380,6 +385,23 @@ QUOTED
 }
 END
 
+# A function and statements likewise.
+example job.h sed 's/^int status/IN_MAIN &/' <<END
+$common
+#include <string.h>
+#define IN_MAIN int main(void) { filch_future *future = NULL; void *result = NULL; \\
+    if (filch_executor_create(&ex, NULL) != 0) return 1;
+QUOTED
+    if (status != 0 || b->len != 4 || memcmp(b->data, "abab", 4) != 0)
+        return 2;
+    filch_future_release(future);
+    status = filch_submit(ex, work, &ex, &future);
+    return check(status, future);
+}
+END
+
+# main is cut in the middle.
+
 example wait.h <<END
 $common
 static int used;
@@ -409,4 +431,4 @@ for header in "$FILCH_SOURCE_DIR"/include/filch/*.h; do
     *) fail "nothing here tries what $header quotes" ;;
     esac
 done
-echo "README.md's program, and what is quoted by$tried"
+echo "README.md's programs, and what is quoted by$tried"

@@ -1019,6 +1019,7 @@ TEST(errno_is_left_alone)
         for (int i = 0; i < 20; i++)
             next_index(it);
         filch_map_close(it);
+        assert_int_equal(filch_executor_wait_idle(ex, FILCH_FOREVER), 0); /* no call is left */
     }
     assert_int_equal(errno, 4711);
     filch_executor_destroy(ex);
