@@ -329,16 +329,13 @@ static int submit_call(struct ck_pool *p, const struct fl_naive_call *call, filc
     }
     enqueue(p, t);
     ck_ec32_inc(&p->work, &ec_mode);
-    if (future != NULL)
-        *future = &t->future;
-    else
-        filch_future_release(&t->future);
+    fl_naive_hand_over(&t->future, future);
     return 0;
 }
 
 static int submit(filch_executor *ex, filch_task_fn *fn, void *arg, filch_future **future)
 {
-    struct fl_naive_call call = {.fn = fn, .arg = arg};
+    struct fl_naive_call call = fl_naive_call_with(fn, arg);
 
     return submit_call(pool_of(ex), &call, future);
 }
@@ -346,12 +343,7 @@ static int submit(filch_executor *ex, filch_task_fn *fn, void *arg, filch_future
 static int submit_copy(filch_executor *ex, filch_task_fn *fn, const void *arg, size_t len,
                        filch_future **future)
 {
-    struct fl_naive_call call = {
-        .fn = fn,
-        .from = arg,
-        .len = len,
-        .with_copy = true,
-    };
+    struct fl_naive_call call = fl_naive_call_copy(fn, arg, len);
 
     return submit_call(pool_of(ex), &call, future);
 }
@@ -389,13 +381,11 @@ static int submit_batch(filch_executor *ex, filch_task_fn *fn, void *const args[
     if (n > LIMIT)
         return FILCH_EFULL;
     for (size_t i = n; i-- > 0;) { /* from the end, so that the chain begins with the first */
-        struct fl_naive_call call = {
-            .fn = fn,
-            .arg = args != NULL ? args[i] : NULL,
-            .for_queue_only = futures == NULL && i + 1 < n,
-        };
-        struct task *t = task_create(p, &call);
+        struct fl_naive_call call = fl_naive_call_of(fn, args, i);
+        struct task *t;
 
+        call.for_queue_only = futures == NULL && i + 1 < n;
+        t = task_create(p, &call);
         if (t == NULL) {
             free_unqueued(p, made);
             return FILCH_ENOMEM;
@@ -435,11 +425,10 @@ static void stop(struct ck_pool *p)
 static int shut_down(filch_executor *ex, unsigned flags, filch_deadline deadline)
 {
     struct ck_pool *p = pool_of(ex);
+    int status = fl_naive_refuse_shutdown(p->home, flags);
 
-    if ((flags & ~(unsigned)(FILCH_CANCEL_PENDING | FILCH_NO_WAIT)) != 0)
-        return FILCH_EINVAL;
-    if (fl_forked(&p->home->base.forked))
-        return FILCH_EFORKED;
+    if (status != 0)
+        return status;
     stop(p);
     if ((flags & FILCH_CANCEL_PENDING) != 0)
         drop_queued(p, FILCH_ECANCELED);

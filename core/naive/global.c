@@ -6,9 +6,7 @@
  *
  * Words   turn   of a condition: counts the signals, so that whoever has read it under the lock and sleeps
  *                on it afterwards has not missed one
- *         told   of a future: 0, then 1 when it is over
- * No order is told here: whatever a signal is about is read under the lock, and a future's outcome is read
- * after fl_future_expect, which has the order. */
+ * No order is told here: whatever a signal is about is read under the lock. */
 #include "naive/global.h"
 
 #include <stdbool.h>
@@ -26,7 +24,7 @@ struct list_cond {
 };
 
 struct list_over {
-    fl_atomic(uint32_t) told;
+    struct fl_naive_told told;
 };
 
 static void lock_open(struct list_lock *l)
@@ -92,7 +90,7 @@ static filch_deadline look_again(void)
 
 static void over_open(struct list_over *o)
 {
-    fl_init(&o->told, 0);
+    fl_naive_told_open(&o->told);
 }
 
 static void over_close(struct list_over *o)
@@ -102,17 +100,12 @@ static void over_close(struct list_over *o)
 
 static int over_wait(struct list_over *o, filch_future *f, filch_deadline deadline)
 {
-    while (fl_future_expect(f)) {
-        if (fl_futex_wait(&o->told, 0, deadline) == FILCH_ETIMEDOUT)
-            return fl_future_expect(f) ? FILCH_ETIMEDOUT : 0;
-    }
-    return 0;
+    return fl_naive_told_wait(&o->told, f, deadline);
 }
 
 static void over_wake(struct list_over *o)
 {
-    fl_store(&o->told, 1, relaxed); /* hint: the outcome is read by fl_future_expect's order */
-    fl_futex_wake(&o->told, INT32_MAX);
+    fl_naive_told_wake(&o->told);
 }
 
 #include "naive/list.h"

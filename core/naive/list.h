@@ -250,16 +250,14 @@ static int submit_call(struct list_pool *p, const struct fl_naive_call *call, fi
     int status = enqueue(p, t, t, 1);
     if (status != 0)
         future_free(&p->home->base, &t->future);
-    else if (future != NULL)
-        *future = &t->future;
     else
-        filch_future_release(&t->future);
+        fl_naive_hand_over(&t->future, future);
     return status;
 }
 
 static int submit(filch_executor *ex, filch_task_fn *fn, void *arg, filch_future **future)
 {
-    struct fl_naive_call call = {.fn = fn, .arg = arg};
+    struct fl_naive_call call = fl_naive_call_with(fn, arg);
 
     return submit_call(pool_of(ex), &call, future);
 }
@@ -267,12 +265,7 @@ static int submit(filch_executor *ex, filch_task_fn *fn, void *arg, filch_future
 static int submit_copy(filch_executor *ex, filch_task_fn *fn, const void *arg, size_t len,
                        filch_future **future)
 {
-    struct fl_naive_call call = {
-        .fn = fn,
-        .from = arg,
-        .len = len,
-        .with_copy = true,
-    };
+    struct fl_naive_call call = fl_naive_call_copy(fn, arg, len);
 
     return submit_call(pool_of(ex), &call, future);
 }
@@ -298,12 +291,9 @@ static int submit_batch(filch_executor *ex, filch_task_fn *fn, void *const args[
     if (fl_forked(&p->home->base.forked))
         return FILCH_EFORKED;
     for (size_t i = 0; i < n; i++) {
-        struct fl_naive_call call = {
-            .fn = fn,
-            .arg = args != NULL ? args[i] : NULL,
-            .for_queue_only = futures == NULL && i + 1 < n,
-        };
+        struct fl_naive_call call = fl_naive_call_of(fn, args, i);
 
+        call.for_queue_only = futures == NULL && i + 1 < n;
         last = task_create(p, &call);
         if (last == NULL) {
             free_unqueued(p, first);
@@ -328,12 +318,10 @@ static int shut_down(filch_executor *ex, unsigned flags, filch_deadline deadline
 {
     struct list_pool *p = pool_of(ex);
     struct task *queued = NULL;
-    int status = 0;
+    int status = fl_naive_refuse_shutdown(p->home, flags);
 
-    if ((flags & ~(unsigned)(FILCH_CANCEL_PENDING | FILCH_NO_WAIT)) != 0)
-        return FILCH_EINVAL;
-    if (fl_forked(&p->home->base.forked))
-        return FILCH_EFORKED;
+    if (status != 0)
+        return status;
 
     lock_enter(&p->lock);
     p->stopping = true;

@@ -13,7 +13,6 @@
 #include <pthread.h>
 #include <stdbool.h>
 
-#include "base/clock.h"
 #include "naive/naive.h"
 
 enum {
@@ -55,12 +54,7 @@ static void lock_leave(struct list_lock *l)
 
 static void cond_open(struct list_cond *c)
 {
-    pthread_condattr_t attr;
-
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&c->cond, &attr);
-    pthread_condattr_destroy(&attr);
+    fl_naive_cond_open(&c->cond);
 }
 
 static void cond_close(struct list_cond *c)
@@ -80,15 +74,7 @@ static void cond_broadcast(struct list_cond *c)
 
 static bool cond_wait(struct list_cond *c, struct list_lock *l, filch_deadline deadline)
 {
-    if (deadline == FILCH_FOREVER) {
-        pthread_cond_wait(&c->cond, &l->mutex);
-        return true;
-    }
-    if (fl_now() >= deadline)
-        return false;
-    struct timespec at = fl_naive_timespec(deadline);
-    pthread_cond_timedwait(&c->cond, &l->mutex, &at);
-    return true;
+    return fl_naive_cond_wait(&c->cond, &l->mutex, deadline);
 }
 
 static filch_deadline look_again(void)

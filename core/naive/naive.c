@@ -7,13 +7,16 @@
  *         numbered  of a crew: how many workers have a number
  *         floor     of a future, while it runs: the thread that runs it. future.c leaves it to the
  *                   executor until the future is over
+ *         word      of a task that is waited for by it: see naive.h. The outcome is read after fl_future_expect,
+ *                   which has the order
  * Orders  N1  release  refs  sub acq_rel <-> N1    what each holder did before the home goes */
 #include "naive/naive.h"
 
+#include "base/clock.h"
+#include "base/futex.h"
 #include "future/running.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <stdalign.h>
 #include <stdio.h>
 #include <string.h>
@@ -170,6 +173,33 @@ bool fl_naive_runs_here(filch_future *f)
            fl_load(&f->floor, relaxed) == this_thread(); /* own word: if it is I, I wrote it */
 }
 
+void fl_naive_told_open(struct fl_naive_told *told)
+{
+    fl_init(&told->word, 0);
+}
+
+int fl_naive_told_wait(struct fl_naive_told *told, filch_future *f, filch_deadline deadline)
+{
+    while (fl_future_expect(f)) {
+        if (fl_futex_wait(&told->word, 0, deadline) == FILCH_ETIMEDOUT)
+            return fl_future_expect(f) ? FILCH_ETIMEDOUT : 0;
+    }
+    return 0;
+}
+
+void fl_naive_told_wake(struct fl_naive_told *told)
+{
+    fl_store(&told->word, 1, relaxed); /* hint: the outcome is read by fl_future_expect's order */
+    fl_futex_wake(&told->word, INT32_MAX);
+}
+
+int fl_naive_refuse_shutdown(const struct fl_naive_home *home, unsigned flags)
+{
+    if ((flags & ~(unsigned)(FILCH_CANCEL_PENDING | FILCH_NO_WAIT)) != 0)
+        return FILCH_EINVAL;
+    return fl_forked(&home->base.forked) ? FILCH_EFORKED : 0;
+}
+
 unsigned fl_naive_crew_size(const filch_options *options)
 {
     return options->workers != 0 ? options->workers : filch_cpu_budget();
@@ -263,4 +293,27 @@ struct timespec fl_naive_timespec(filch_deadline deadline)
         .tv_sec = (time_t)(deadline / 1000000000),
         .tv_nsec = (long)(deadline % 1000000000),
     };
+}
+
+void fl_naive_cond_open(pthread_cond_t *cond)
+{
+    pthread_condattr_t attr;
+
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(cond, &attr);
+    pthread_condattr_destroy(&attr);
+}
+
+bool fl_naive_cond_wait(pthread_cond_t *cond, pthread_mutex_t *mutex, filch_deadline deadline)
+{
+    if (deadline == FILCH_FOREVER) {
+        pthread_cond_wait(cond, mutex);
+        return true;
+    }
+    if (fl_now() >= deadline)
+        return false;
+    struct timespec at = fl_naive_timespec(deadline);
+    pthread_cond_timedwait(cond, mutex, &at);
+    return true;
 }

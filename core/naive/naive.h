@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT
  *
- * naive.h: what the rivals share: where their futures live, their threads, one task's run.
+ * naive.h: what the rivals share: where their futures live, their threads, one task's run and who gets
+ * its handle, how it is waited for by a word or by the C library's means.
  *
  * A rival is measured, so it takes no detour that a plain pool would not take: memory comes straight
  * from the allocator, uncounted, in one block for a task, its future and its argument. */
 #ifndef FL_NAIVE_NAIVE_H
 #define FL_NAIVE_NAIVE_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <time.h>
@@ -53,6 +55,23 @@ struct fl_naive_call {
     bool for_queue_only;
 };
 
+static inline struct fl_naive_call fl_naive_call_with(filch_task_fn *fn, void *arg)
+{
+    return (struct fl_naive_call){.fn = fn, .arg = arg};
+}
+
+static inline struct fl_naive_call fl_naive_call_copy(filch_task_fn *fn, const void *from,
+                                                      size_t len)
+{
+    return (struct fl_naive_call){.fn = fn, .from = from, .len = len, .with_copy = true};
+}
+
+/* The i-th of a batch; args NULL: all get NULL. */
+static inline struct fl_naive_call fl_naive_call_of(filch_task_fn *fn, void *const args[], size_t i)
+{
+    return fl_naive_call_with(fn, args != NULL ? args[i] : NULL);
+}
+
 /* A record of record_bytes (a multiple of 8), which begins with a struct filch_future: PENDING.
  * NULL: out of memory. */
 void *fl_naive_task_create(struct fl_naive_home *home, size_t record_bytes,
@@ -67,6 +86,27 @@ void fl_naive_drop(filch_future *f, int status);
 
 /* Whether the calling thread is running f. */
 bool fl_naive_runs_here(filch_future *f);
+
+/* The submitter's reference, when he has done: the user's, or nobody's. */
+static inline void fl_naive_hand_over(filch_future *f, filch_future **to)
+{
+    if (to != NULL)
+        *to = f;
+    else
+        filch_future_release(f);
+}
+
+/* Of a task: 0, then 1 when it is over. Wait and wake as in struct fl_home_ops. */
+struct fl_naive_told {
+    fl_atomic(uint32_t) word;
+};
+
+void fl_naive_told_open(struct fl_naive_told *told);
+int fl_naive_told_wait(struct fl_naive_told *told, filch_future *f, filch_deadline deadline);
+void fl_naive_told_wake(struct fl_naive_told *told);
+
+/* What forbids a shutdown: FILCH_EINVAL, FILCH_EFORKED; or 0. */
+int fl_naive_refuse_shutdown(const struct fl_naive_home *home, unsigned flags);
 
 /* The threads of a rival. Set up by start, then only read. */
 struct fl_naive_crew {
@@ -100,5 +140,10 @@ void fl_naive_crew_free(struct fl_naive_crew *crew);
 
 /* A deadline other than FILCH_FOREVER, for the system's calls. */
 struct timespec fl_naive_timespec(filch_deadline deadline);
+
+/* A condition variable whose clock is this library's. Wait returns for any reason; false: it has not waited, for
+ * the deadline has passed. */
+void fl_naive_cond_open(pthread_cond_t *cond);
+bool fl_naive_cond_wait(pthread_cond_t *cond, pthread_mutex_t *mutex, filch_deadline deadline);
 
 #endif /* FL_NAIVE_NAIVE_H */

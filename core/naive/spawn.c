@@ -6,10 +6,7 @@
  * there are threads. If the system has none to give, whoever submits runs the task itself, so that a batch
  * is never half submitted. Each thread calls the start hook and the stop hook. The number of workers is
  * asked for and told, and means nothing. The threads are detached: the last ones may still be about to end
- * when the pool has been destroyed, and keep its memory until they have.
- *
- * Words   told   of a task: 0, then 1 when it is over; whoever waits for it sleeps on it. The outcome is read
- *                after fl_future_expect, which has the order */
+ * when the pool has been destroyed, and keep its memory until they have. */
 #include "naive/spawn.h"
 
 #include <pthread.h>
@@ -17,8 +14,6 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-#include "base/clock.h"
-#include "base/futex.h"
 #include "naive/naive.h"
 
 struct spawn_pool;
@@ -26,7 +21,7 @@ struct spawn_pool;
 struct task {
     filch_future future;
     struct spawn_pool *pool;
-    fl_atomic(uint32_t) told;
+    struct fl_naive_told told;
 };
 
 /* A thread that runs a task, on its own stack: the task may be gone before it has ended. */
@@ -69,26 +64,17 @@ static void future_free(struct fl_home *home, filch_future *f)
 
 static int future_wait(struct fl_home *home, filch_future *f, filch_deadline deadline)
 {
-    struct task *t = fl_container_of(f, struct task, future);
-
     (void)home;
     if (fl_naive_runs_here(f))
         return FILCH_EDEADLK;
-    while (fl_future_expect(f)) {
-        if (fl_futex_wait(&t->told, 0, deadline) == FILCH_ETIMEDOUT)
-            return fl_future_expect(f) ? FILCH_ETIMEDOUT : 0;
-    }
-    return 0;
+    return fl_naive_told_wait(&fl_container_of(f, struct task, future)->told, f, deadline);
 }
 
 /* Whoever has settled f holds a reference, so that f is still there. */
 static void future_wake(struct fl_home *home, filch_future *f)
 {
-    struct task *t = fl_container_of(f, struct task, future);
-
     (void)home;
-    fl_store(&t->told, 1, relaxed); /* hint: the outcome is read by fl_future_expect's order */
-    fl_futex_wake(&t->told, INT32_MAX);
+    fl_naive_told_wake(&fl_container_of(f, struct task, future)->told);
 }
 
 static const struct fl_home_ops home_ops = {
@@ -106,7 +92,7 @@ static struct task *task_create(struct spawn_pool *p, const struct fl_naive_call
     if (t == NULL)
         return NULL;
     t->pool = p;
-    fl_init(&t->told, 0);
+    fl_naive_told_open(&t->told);
     return t;
 }
 
@@ -233,16 +219,13 @@ static int submit_call(struct spawn_pool *p, const struct fl_naive_call *call,
         return status;
     }
     start(p, t);
-    if (future != NULL)
-        *future = &t->future;
-    else
-        filch_future_release(&t->future);
+    fl_naive_hand_over(&t->future, future);
     return 0;
 }
 
 static int submit(filch_executor *ex, filch_task_fn *fn, void *arg, filch_future **future)
 {
-    struct fl_naive_call call = {.fn = fn, .arg = arg};
+    struct fl_naive_call call = fl_naive_call_with(fn, arg);
 
     return submit_call(pool_of(ex), &call, future);
 }
@@ -250,12 +233,7 @@ static int submit(filch_executor *ex, filch_task_fn *fn, void *arg, filch_future
 static int submit_copy(filch_executor *ex, filch_task_fn *fn, const void *arg, size_t len,
                        filch_future **future)
 {
-    struct fl_naive_call call = {
-        .fn = fn,
-        .from = arg,
-        .len = len,
-        .with_copy = true,
-    };
+    struct fl_naive_call call = fl_naive_call_copy(fn, arg, len);
 
     return submit_call(pool_of(ex), &call, future);
 }
@@ -282,7 +260,7 @@ static int submit_batch(filch_executor *ex, filch_task_fn *fn, void *const args[
     if (tasks == NULL)
         return FILCH_ENOMEM;
     for (size_t i = 0; i < n; i++) {
-        struct fl_naive_call call = {.fn = fn, .arg = args != NULL ? args[i] : NULL};
+        struct fl_naive_call call = fl_naive_call_of(fn, args, i);
 
         tasks[i] = task_create(p, &call);
         if (tasks[i] == NULL) {
@@ -315,16 +293,8 @@ static int submit_batch(filch_executor *ex, filch_task_fn *fn, void *const args[
 static int await_quiet(struct spawn_pool *p, filch_deadline deadline)
 {
     while (p->left > 0) {
-        struct timespec at;
-
-        if (deadline == FILCH_FOREVER) {
-            pthread_cond_wait(&p->quiet, &p->lock);
-            continue;
-        }
-        if (fl_now() >= deadline)
+        if (!fl_naive_cond_wait(&p->quiet, &p->lock, deadline))
             return FILCH_ETIMEDOUT;
-        at = fl_naive_timespec(deadline);
-        pthread_cond_timedwait(&p->quiet, &p->lock, &at);
     }
     return 0;
 }
@@ -332,16 +302,14 @@ static int await_quiet(struct spawn_pool *p, filch_deadline deadline)
 static int shut_down(filch_executor *ex, unsigned flags, filch_deadline deadline)
 {
     struct spawn_pool *p = pool_of(ex);
+    int status = fl_naive_refuse_shutdown(p->home, flags);
 
-    if ((flags & ~(unsigned)(FILCH_CANCEL_PENDING | FILCH_NO_WAIT)) != 0)
-        return FILCH_EINVAL;
-    if (fl_forked(&p->home->base.forked))
-        return FILCH_EFORKED;
+    if (status != 0)
+        return status;
     bool inside = is_inside(p);
 
     pthread_mutex_lock(&p->lock);
     p->stopping = true;
-    int status = 0;
     if ((flags & FILCH_NO_WAIT) == 0)
         status = inside ? FILCH_EDEADLK : await_quiet(p, deadline);
     pthread_mutex_unlock(&p->lock);
@@ -420,7 +388,6 @@ static void pool_free(void *pool)
 int fl_spawn_pool_create(filch_executor **out, const filch_options *options)
 {
     struct fl_naive_home *home;
-    pthread_condattr_t attr;
     int status = fl_naive_home_open(&home, options->allocator, &home_ops);
 
     if (status != 0)
@@ -444,10 +411,7 @@ int fl_spawn_pool_create(filch_executor **out, const filch_options *options)
     home->free_pool = pool_free;
     home->pool = p;
     pthread_mutex_init(&p->lock, NULL);
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&p->quiet, &attr);
-    pthread_condattr_destroy(&attr);
+    fl_naive_cond_open(&p->quiet);
     *out = &p->base;
     return 0;
 }
