@@ -2,17 +2,23 @@
  *
  * search.c: filch-search, which prints what grep -rFI prints, on all processors.
  *
- *     filch-search [-w workers] [-n] PATTERN PATH...
+ *     filch-search [-w workers] [--processes] [-n] PATTERN PATH...
  *
  * A directory is a task, and so is a file. The task of a directory lists it and submits a task for
  * each entry, so that the tree is walked by whoever has nothing else to do (search/visit.c). A file
  * is searched as grep would (search/scan.c). Tasks wait for nothing; the main thread waits for their
  * futures in the order in which it prints what they found: by name within a directory. A worker
  * takes the youngest of its tasks first, so entries are submitted last name first, and what is to be
- * printed first tends to be searched first. */
+ * printed first tends to be searched first.
+ *
+ * With --processes a file is a job (search/jobs.c): the same visit, in a process that the file may crash.
+ * The main thread lists directories itself, so many files ahead of what it prints. */
 #define _GNU_SOURCE /* getopt_long, IFTODT */
 
+#include "search/jobs.h"
 #include "search/visit.h"
+
+#include <filch/process.h>
 
 #include <errno.h>
 #include <getopt.h>
@@ -38,6 +44,7 @@ enum {
     RESUBMIT = 64,    /* nodes that get another chance at once */
     AHEAD = 16,       /* siblings that one wait waits for */
     AHEAD_MS = 10,    /* how long they may delay what is ready */
+    JOBS = 8,         /* for each process, on their way or waiting to be printed */
     PATIENCE_MS = 100 /* a longer wait shows progress */
 };
 
@@ -46,6 +53,17 @@ static struct listing *operands;
 static struct sink out = {.fd = STDOUT_FILENO};
 static bool matched;
 static bool trouble;
+
+/* With --processes. */
+static filch_executor *processes; /* NULL: without */
+static struct listing *to_pass;   /* where the next to be passed is; NULL: there is none */
+static size_t jobs;               /* that were submitted ahead and are not printed yet */
+static size_t most_jobs;
+
+static size_t held_nodes(void)
+{
+    return atomic_load_explicit(&search.held_nodes, memory_order_relaxed);
+}
 
 static uint64_t count_of(const atomic_uint_least64_t *counter)
 {
@@ -68,6 +86,9 @@ static void give_up(void)
         filch_executor_shutdown(search.ex, FILCH_CANCEL_PENDING, FILCH_FOREVER);
         filch_executor_destroy(search.ex);
     }
+    if (processes != NULL)
+        filch_process_kill(processes);
+    filch_executor_destroy(processes);
     progress_hide();
     fprintf(stderr, "filch-search: write error: %s\n", strerror(error));
     exit(STATUS_TROUBLE);
@@ -93,9 +114,12 @@ static void await(struct node *node)
         show_progress();
         deadline = filch_in_ms(PATIENCE_MS);
     }
+    if (processes == NULL)
+        node->visited = result == node;
+    else if (!job_take(node, &out))
+        trouble = true;
     filch_future_release(node->future);
     node->future = NULL;
-    node->visited = result == node;
 }
 
 /* Submits once more the nodes of list, among the next few, that were given back: when the main
@@ -121,6 +145,70 @@ static void resubmit(struct listing *list)
         submit_nodes(nodes, n);
 }
 
+/* ---- With --processes. */
+
+/* What a listing that does not know it has left open. */
+static void learn_type(struct node *node)
+{
+    struct stat st;
+    if (node->type != DT_UNKNOWN || lstat(node_path(node), &st) != 0)
+        return;
+    if (S_ISREG(st.st_mode))
+        node->type = DT_REG;
+    if (S_ISDIR(st.st_mode)) {
+        node->type = DT_DIR;
+        atomic_fetch_sub_explicit(&search.files_found, 1, memory_order_relaxed);
+    }
+}
+
+/* Lists a directory, submits the job of a file. What does neither is done when its turn comes. */
+static void pass(struct node *node)
+{
+    if (node->in->in != NULL)
+        learn_type(node);
+    node->passed = true;
+    if (node->type == DT_DIR)
+        node->visited = visit(node, &out, false);
+    else if (node->type == DT_REG && job_submit(processes, node, false) == 0)
+        jobs++;
+}
+
+/* Passes node, at the least, and goes on as long as not too much is on its way: in the order in which all is
+ * printed, and so never behind that. */
+static void run_ahead(const struct node *node)
+{
+    while (to_pass != NULL &&
+           (!node->passed || (jobs < most_jobs && held_nodes() < search.hold / HOLD_PARTS))) {
+        struct node *next = &to_pass->nodes[to_pass->ahead++];
+        pass(next);
+        if (next->list != NULL)
+            to_pass = next->list;
+        while (to_pass != NULL && to_pass->ahead == to_pass->n)
+            to_pass = to_pass->in;
+    }
+}
+
+/* A file that has found too much to wait, or whose job was not submitted: its job prints. */
+static void print_by_job(struct node *node)
+{
+    sink_flush(&out);
+    if (out.error != 0)
+        give_up();
+    progress_hide();
+    int status = job_submit(processes, node, true);
+    if (status != 0) {
+        complain(&out, node_path(node), filch_strerror(status));
+        trouble = true;
+        node->visited = true;
+        return;
+    }
+    await(node);
+    if (node->type != DT_DIR)
+        node->visited = true; /* or its problem says why not */
+}
+
+/* ---- Printing. */
+
 static void print_problem(const struct node *node)
 {
     const char *what = node->problem == PROBLEM_LOOP     ? "warning: recursive directory loop"
@@ -134,8 +222,14 @@ static void print_problem(const struct node *node)
 /* Prints what a node has come to; visits it first if no task has. */
 static void finish_node(struct node *node)
 {
-    if (node->future != NULL)
+    if (processes != NULL)
+        run_ahead(node);
+    if (node->future != NULL) {
         await(node);
+        jobs -= processes != NULL;
+    }
+    if (!node->visited && processes != NULL && (node->type == DT_REG || node->type == DT_UNKNOWN))
+        print_by_job(node);
     if (!node->visited) {
         if (search.ex != NULL)
             resubmit(node->in);
@@ -186,7 +280,7 @@ static void walk(void)
 /* ---- From the command line to the first tasks. */
 
 static const char usage[] =
-    "Usage: filch-search [-w WORKERS] [-n] PATTERN [PATH]...\n"
+    "Usage: filch-search [-w WORKERS] [--processes] [-n] PATTERN [PATH]...\n"
     "Print the lines that contain PATTERN, a fixed string, in files and directory trees,\n"
     "as grep -rFI does, on all processors. Each line of PATTERN is a string of its own.\n"
     "Without PATH the current directory is searched; PATH - is the standard input.\n"
@@ -194,6 +288,8 @@ static const char usage[] =
     "  -n, --line-number      print line numbers, as grep -rFnI does\n"
     "  -w, --workers=WORKERS  threads that search, 1 to %d (default: one a processor)\n"
     "  -1, --sequential       search in one thread, without an executor\n"
+    "      --processes        search files in processes in place of threads: one that crashes its\n"
+    "                         process is reported, and the search goes on\n"
     "      --stats            say on stderr how much was searched and how fast\n"
     "      --window=BYTES     read files in pieces of BYTES (default and grep's way: 98304)\n"
     "      --hold=BYTES       let that much output wait for its turn (default: 64 MiB)\n"
@@ -204,6 +300,7 @@ static const char usage[] =
 struct settings {
     unsigned workers;
     bool sequential;
+    bool processes;
     bool stats;
 };
 
@@ -211,7 +308,7 @@ static void usage_error(const char *what, const char *value)
 {
     if (what != NULL)
         fprintf(stderr, "filch-search: %s: %s\n", what, value);
-    fputs("Usage: filch-search [-w WORKERS] [-n] PATTERN [PATH]...\n"
+    fputs("Usage: filch-search [-w WORKERS] [--processes] [-n] PATTERN [PATH]...\n"
           "Try 'filch-search --help' for more information.\n",
           stderr);
     exit(STATUS_TROUBLE);
@@ -241,6 +338,7 @@ static void parse_options(int argc, char **argv, struct settings *settings)
     enum {
         OPTION_HELP = 256,
         OPTION_HOLD,
+        OPTION_PROCESSES,
         OPTION_STATS,
         OPTION_WINDOW
     };
@@ -248,6 +346,7 @@ static void parse_options(int argc, char **argv, struct settings *settings)
         {"help", no_argument, NULL, OPTION_HELP},
         {"hold", required_argument, NULL, OPTION_HOLD},
         {"line-number", no_argument, NULL, 'n'},
+        {"processes", no_argument, NULL, OPTION_PROCESSES},
         {"sequential", no_argument, NULL, '1'},
         {"stats", no_argument, NULL, OPTION_STATS},
         {"window", required_argument, NULL, OPTION_WINDOW},
@@ -259,6 +358,7 @@ static void parse_options(int argc, char **argv, struct settings *settings)
         switch (option) {
         case '1':
             settings->sequential = true;
+            settings->processes = false;
             break;
         case 'n':
             search.scan.numbered = true;
@@ -269,6 +369,10 @@ static void parse_options(int argc, char **argv, struct settings *settings)
             break;
         case OPTION_HOLD:
             search.hold = number_or_exit("invalid size", optarg, 0, HOLD_BYTES_MAX);
+            break;
+        case OPTION_PROCESSES:
+            settings->processes = true;
+            settings->sequential = false;
             break;
         case OPTION_STATS:
             settings->stats = true;
@@ -366,14 +470,25 @@ static int create_executor(unsigned workers)
     return status;
 }
 
+/* The more processes, the more may be ahead, and the less of each may wait. */
+static int create_processes(const struct settings *settings, const char *pattern)
+{
+    unsigned workers = settings->workers != 0 ? settings->workers : filch_cpu_budget();
+    most_jobs = (size_t)workers * JOBS < HOLD_PARTS ? HOLD_PARTS : (size_t)workers * JOBS;
+    to_pass = operands;
+    return jobs_open(&processes, workers, pattern, search.hold / most_jobs);
+}
+
 static void print_stats(int64_t began_ns, unsigned workers)
 {
+    const char *one = processes != NULL ? "process" : "thread";
+    const char *many = processes != NULL ? "processes" : "threads";
     double seconds = (double)(now_ns() - began_ns) / 1e9;
     double megabytes = (double)count_of(&search.bytes) / 1e6;
     fprintf(stderr,
             "filch-search: %" PRIu64 " files, %" PRIu64 " bytes, %.3f s, %.0f MB/s, %u %s\n",
             (uint64_t)count_of(&search.files_done), (uint64_t)count_of(&search.bytes), seconds,
-            megabytes / seconds, workers, workers == 1 ? "thread" : "threads");
+            megabytes / seconds, workers, workers == 1 ? one : many);
 }
 
 static void die(const char *what)
@@ -412,6 +527,9 @@ int main(int argc, char **argv)
     struct settings settings = {0};
     setlocale(LC_CTYPE, "");
     setlocale(LC_MESSAGES, "");
+    int status = jobs_begin();
+    if (status != 0)
+        die(filch_strerror(status));
     search.hold = HOLD_BYTES;
     search.scan.window = SCAN_WINDOW;
     parse_options(argc, argv, &settings);
@@ -419,8 +537,13 @@ int main(int argc, char **argv)
     int64_t began_ns = now_ns();
     unsigned workers = 1;
     prepare(argv[optind], argv + optind + 1, (size_t)(argc - optind - 1));
-    if (!settings.sequential) {
-        int status = create_executor(settings.workers);
+    if (settings.processes) {
+        status = create_processes(&settings, argv[optind]);
+        if (status != 0)
+            die(filch_strerror(status));
+        workers = filch_executor_workers(processes);
+    } else if (!settings.sequential) {
+        status = create_executor(settings.workers);
         if (status != 0)
             die(filch_strerror(status));
         workers = filch_executor_workers(search.ex);
@@ -434,6 +557,7 @@ int main(int argc, char **argv)
         print_stats(began_ns, workers);
 
     filch_executor_destroy(search.ex);
+    filch_executor_destroy(processes);
     free_thread_buffers(NULL);
     patterns_free(&search.patterns);
     free(out.buf);

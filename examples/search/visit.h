@@ -33,13 +33,14 @@ struct node {
     const char *name;
     unsigned char type; /* DT_..., as far as known */
     bool visited;       /* false after its task is over: the main thread is to do it */
+    bool passed;        /* by the main thread when it submitted jobs ahead (--processes) */
     bool matched;
     int problem;          /* errno or PROBLEM_..., 0 for none */
     size_t len;           /* of text */
     char *text;           /* lines to print */
     struct scan *rest;    /* what is left of the file after text; its fd is open */
     struct listing *list; /* what is in the directory */
-    filch_future *future; /* of its task; NULL: it has none */
+    filch_future *future; /* of its task, or its job; NULL: it has none */
 };
 
 /* A directory's content, sorted by name; the outermost one holds the operands. */
@@ -54,14 +55,15 @@ struct listing {
     size_t n;
     struct node *nodes;
     char *names;
-    size_t at;          /* the next to be printed; the main thread's, as is the one below */
+    size_t at;          /* the next to be printed; the main thread's, as are those below */
     size_t resubmitted; /* up to here, given-back nodes have had their other chance */
+    size_t ahead;       /* ... and up to here, nodes have been passed */
 };
 
 struct search {
     struct patterns patterns;
     struct scan_options scan;
-    filch_executor *ex;  /* NULL: one thread */
+    filch_executor *ex;  /* NULL: one thread, or processes */
     size_t hold;         /* bytes of output that may wait to be printed */
     size_t hold_files;   /* files that may stay open meanwhile */
     bool dot_omitted;    /* no PATH was given: names without "./" */

@@ -163,8 +163,9 @@ FILCH_API ptrdiff_t filch_executor_cancel_all(filch_executor *ex);
  * another still runs that one itself, and what that has submitted, as enum filch_help has it; one that
  * may run nothing meanwhile (FILCH_HELP_NONE, filch_nohelp_begin) waits until the executor goes on.
  * filch_executor_wait_idle returns when nothing is queued and nothing runs, so it times out while something is
- * queued. Shutting down, destroying and breaking end the pause. Pauses are not counted: one resume ends
- * any number of them.
+ * queued. Shutting down, destroying and breaking end the pause; until FILCH_CANCEL_PENDING has come to a task, a
+ * worker may take it then (filch_executor_cancel_all before that leaves none). Pauses are not counted: one
+ * resume ends any number of them.
  * Returns 0, or
  *     FILCH_ESHUTDOWN, FILCH_EBROKEN   too late to pause
  *     FILCH_ENOTSUP   a rival

@@ -14,6 +14,7 @@
 #include <filch/job.h>
 #include <filch/loop.h>
 #include <filch/map.h>
+#include <filch/process.h>
 #include <filch/scope.h>
 #include <filch/stats.h>
 #include <filch/submit.h>

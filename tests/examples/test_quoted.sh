@@ -44,7 +44,7 @@ quoted_command() {
     sed -n 's/.*\(cc program\.c .*)\).*/\1/p' "$1" | head -n 1
 }
 
-prints=("49")
+prints=("49" "the process that ran it has died")
 [ "$(grep -c '^```c$' "$FILCH_SOURCE_DIR/README.md")" = ${#prints[@]} ] || fail "README.md has other programs"
 for n in "${!prints[@]}"; do
     quoted_program "$FILCH_SOURCE_DIR/README.md" $((n + 1)) >program.c
@@ -401,6 +401,26 @@ QUOTED
 END
 
 # main is cut in the middle.
+example process.h sed 's/^ *\.\.\.$//; s/) \.\.\..*/) return 3;/' <<END
+#include <filch/filch.h>
+static filch_executor *ex;
+static filch_future *future;
+static const char bytes[] = "ab";
+static const size_t len = 2;
+static int status;
+static void *result;
+static int parse(const void *in, size_t in_len, filch_buffer *out)
+{
+    return filch_buffer_append(out, in, in_len);
+}
+QUOTED
+    if (status != 0 || ((filch_buffer *)result)->len != 2)
+        return 2;
+    filch_future_release(future);
+    filch_executor_destroy(ex);
+    return 0;
+}
+END
 
 example wait.h <<END
 $common
