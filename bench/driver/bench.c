@@ -161,6 +161,33 @@ int64_t bench_producers(const struct bench_pool *p, unsigned n, void (*fn)(void 
     return bench_together(n, fn, arg);
 }
 
+struct at_once {
+    const struct load *load;
+    void (*one)(const struct load *load, struct slice *slice);
+    double figures[MAX_TOGETHER];
+};
+
+static void one_of_them(void *arg, unsigned i)
+{
+    struct at_once *all = arg;
+    struct slice slice = {0};
+
+    all->one(all->load, &slice);
+    all->figures[i] = slice.figure;
+}
+
+void bench_at_once(const struct load *load, struct slice *slice,
+                   void (*one)(const struct load *load, struct slice *slice))
+{
+    struct at_once all = {.load = load, .one = one};
+    double rate = 0;
+
+    bench_together(load->workers, one_of_them, &all);
+    for (unsigned i = 0; i < load->workers; i++)
+        rate += 1 / all.figures[i];
+    slice->figure = 1 / rate;
+}
+
 void bench_submit_n(const struct bench_pool *p, filch_task_fn *fn, void *const args[], size_t n,
                     struct job jobs[])
 {

@@ -17,6 +17,7 @@
 
 #include "driver/hist.h"
 #include "pools/pool.h"
+#include "process/process.h"
 
 /* The sides: pools by their number (pools.c), and behind them the machine, the least that it allows
  * for. */
@@ -25,7 +26,8 @@ enum {
     SIDE_MALLOC, /* filch without an allocator of its own */
     SIDE_NAIVE,
     SIDE_CK,
-    SIDES = 16,
+    SIDE_PIPES, /* the naive pool of processes */
+    SIDES = 20,
     SIDE_MACHINE = SIDES - 1
 };
 
@@ -48,15 +50,18 @@ struct plan {
     size_t tasks;    /* of a throughput slice */
     unsigned fib;    /* of a fork slice */
     unsigned join;   /* Fibonacci's number of fork and join */
+    int64_t join_ns; /* work is divided again and again for so long */
     unsigned queens;
-    size_t leaves;   /* of skynet */
-    size_t sorted;   /* numbers */
-    size_t cheap;    /* elements of a loop over cheap ones */
-    unsigned depth;  /* of a tree slice */
-    size_t pending;  /* tasks of a memory slice */
-    size_t many;     /* futures of a slice of many, in turns of as many as the load says */
-    int64_t idle_ns; /* length of an idle slice */
-    unsigned lives;  /* executors made in a slice */
+    size_t leaves;    /* of skynet */
+    size_t sorted;    /* numbers */
+    size_t cheap;     /* elements of a loop over cheap ones */
+    unsigned depth;   /* of a tree slice */
+    size_t pending;   /* tasks of a memory slice */
+    size_t many;      /* futures of a slice of many, in turns of as many as the load says */
+    size_t jobs;      /* of processes, in a slice */
+    size_t job_bytes; /* ... but no more than so many bytes */
+    int64_t idle_ns;  /* length of an idle slice */
+    unsigned lives;   /* executors made in a slice */
     unsigned rounds;
     unsigned peer_rounds;   /* of the pools that are not filch's own */
     unsigned memory_rounds; /* of loads that say so: once is enough, or takes long */
@@ -92,6 +97,8 @@ struct load {
     unsigned call_ns; /* how long a call of a map works; 0: it is empty */
     size_t many;    /* futures waited for, links of a chain: one of a family "name/of:N" of loads */
     size_t kernel;  /* which of the divided works, as its file counts them */
+    size_t bytes;   /* of a job of processes, there and back */
+    size_t window;  /* ... and so many of them in flight */
     double seconds; /* that a slice takes at length, about */
 
     /* By any pool. */
@@ -100,6 +107,9 @@ struct load {
     void (*run_api)(const struct load *load, filch_executor *ex, struct slice *slice);
     void (*run_api_rival)(const struct load *load, filch_executor *ex,
                           struct slice *slice); /* NULL: the same */
+    /* By those whose workers are processes; pool is theirs. */
+    void (*run_jobs)(const struct load *load, const struct process_ops *ops, void *pool,
+                     struct slice *slice);
     void (*run_machine)(const struct load *load, struct slice *slice);
     /* Why that pool can't; NULL: it can, and so can all if there is no such function. */
     const char *(*why_not)(const struct load *load, const struct pool *pool);
@@ -113,7 +123,7 @@ struct load_list {
 /* bench/work: each file one list. */
 extern const struct load_list submit_loads, open_loads, throughput_loads, fork_loads, join_loads,
     named_loads, loop_loads, many_loads, map_loads, pending_loads, over_loads, idle_loads,
-    life_loads;
+    life_loads, process_loads;
 
 /* p50, p99 and p99.9 of samples in ns: the metrics of a latency. */
 #define LATENCY .metrics = latency_metrics, .n_metrics = 3
@@ -137,6 +147,11 @@ int64_t bench_together(unsigned n, void (*fn)(void *arg, unsigned i), void *arg)
 /* The same on threads that may submit to p. */
 int64_t bench_producers(const struct bench_pool *p, unsigned n, void (*fn)(void *arg, unsigned i),
                         void *arg);
+
+/* Has as many threads as the load has workers answer it at once by one of them. The figure is of what they
+ * do together: the least that so many workers could reach here, if the machine were all that limits them. */
+void bench_at_once(const struct load *load, struct slice *slice,
+                   void (*one)(const struct load *load, struct slice *slice));
 
 /* n jobs by one call, if the pool has one. */
 void bench_submit_n(const struct bench_pool *p, filch_task_fn *fn, void *const args[], size_t n,

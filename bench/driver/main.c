@@ -27,9 +27,9 @@ enum {
 };
 
 static const struct load_list *const all_loads[] = {
-    &submit_loads, &open_loads, &throughput_loads, &fork_loads, &join_loads,
-    &named_loads,  &loop_loads, &many_loads,       &map_loads,  &pending_loads,
-    &over_loads,   &idle_loads, &life_loads};
+    &submit_loads, &open_loads, &throughput_loads, &fork_loads,   &join_loads,
+    &named_loads,  &loop_loads, &many_loads,       &map_loads,    &pending_loads,
+    &over_loads,   &idle_loads, &life_loads,       &process_loads};
 
 static const struct plan thorough = {
     .hot_ns = 120000000,
@@ -37,7 +37,8 @@ static const struct plan thorough = {
     .parked = 200,
     .tasks = 200000,
     .fib = 24,
-    .join = 25,
+    .join = 30,
+    .join_ns = 20000000,
     .queens = 10,
     .leaves = 1000000,
     .sorted = 10000000,
@@ -45,6 +46,8 @@ static const struct plan thorough = {
     .depth = 16,
     .pending = 1000000,
     .many = 100000,
+    .jobs = 20000,
+    .job_bytes = 256 << 20,
     .idle_ns = 1000000000,
     .lives = 100,
     .rounds = 9,
@@ -60,7 +63,8 @@ static const struct plan quick = {
     .parked = 60,
     .tasks = 50000,
     .fib = 22,
-    .join = 20,
+    .join = 25,
+    .join_ns = 3000000,
     .queens = 8,
     .leaves = 100000,
     .sorted = 300000,
@@ -68,6 +72,8 @@ static const struct plan quick = {
     .depth = 14,
     .pending = 1000000,
     .many = 100000,
+    .jobs = 4000,
+    .job_bytes = 64 << 20,
     .idle_ns = 100000000,
     .lives = 20,
     .rounds = 3,
@@ -137,6 +143,15 @@ static int run_one(const char *address, const char *side_text)
 
 /* ---- which loads, by which sides */
 
+static const char *why_no_jobs(const struct pool *pool)
+{
+    if (pool->processes == NULL)
+        return ""; /* its workers are threads */
+    return pool->processes->create == NULL && pool->processes->answer == NULL
+               ? "this build has no executor of processes"
+               : NULL;
+}
+
 static const char *why_not(const struct load *load, unsigned side)
 {
     const char *why;
@@ -146,6 +161,10 @@ static const char *why_not(const struct load *load, unsigned side)
     const struct pool *pool = pools_get(side, &why);
     if (pool == NULL)
         return why;
+    if (load->run_jobs != NULL)
+        return why_no_jobs(pool);
+    if (pool->create == NULL)
+        return ""; /* its workers are processes */
     if (load->run == NULL && pool->executor == NULL)
         return ""; /* a question about filch's API */
     if (load->run == NULL && pool->most_tasks != 0)
@@ -431,8 +450,10 @@ int main(int argc, char **argv)
 {
     const char *one = NULL;
     const char *side = NULL;
+    const char *pools = NULL;
     int option;
 
+    process_main(argc, argv);
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
         switch (option) {
         case OPT_QUICK:
@@ -440,14 +461,12 @@ int main(int argc, char **argv)
             break;
         case OPT_FULL:
             run.length = FULL;
-            pools_choose("all");
             break;
         case OPT_PEERS:
             run.with_peers = true;
-            pools_choose("all");
             break;
         case OPT_POOLS:
-            pools_choose(optarg);
+            pools = optarg;
             break;
         case OPT_ROUNDS:
             run.rounds = parse_rounds(optarg);
@@ -482,6 +501,10 @@ int main(int argc, char **argv)
             return usage();
         }
     }
+    if (pools == NULL && (run.length == FULL || run.with_peers))
+        pools = "all";
+    if (pools != NULL)
+        pools_choose(pools);
     choose_plan();
     if (one != NULL && side != NULL)
         return run_one(one, side);

@@ -19,21 +19,27 @@ static void cell(FILE *out, struct summary s, const char *unit)
                 show(s.high, unit, high));
 }
 
-static bool is_filchs_own(const struct result *r)
+/* Whether it has a place in another table. */
+static bool is_elsewhere(const struct result *r)
 {
-    return r->load->not_by_rivals != NULL && r->load->many != 0;
+    return (r->load->not_by_rivals != NULL && r->load->many != 0) || show_is_of_processes(r);
 }
 
 static void own_table(const struct report *report, FILE *out)
 {
     char text[SHOWN];
+    bool any = false;
 
+    for (size_t i = 0; i < report->n; i++)
+        any |= !is_elsewhere(&report->results[i]);
+    if (!any)
+        return;
     fprintf(out, "| load | | filch | naive | ck | naive/filch | machine |\n");
     fprintf(out, "|---|---|---|---|---|---|---|\n");
     for (size_t i = 0; i < report->n; i++) {
         const struct result *r = &report->results[i];
 
-        for (unsigned m = 0; m < result_metrics(r) && !is_filchs_own(r); m++) {
+        for (unsigned m = 0; m < result_metrics(r) && !is_elsewhere(r); m++) {
             struct metric metric = result_metric(r, m);
             struct summary s = result_summary(r, SIDE_MACHINE, m);
 
@@ -72,13 +78,12 @@ static void peer_row(const struct result *r, unsigned m, const unsigned *sides, 
 static void peer_table(const struct report *report, FILE *out)
 {
     unsigned sides[SIDES];
+    unsigned all = show_sides(false, sides);
     unsigned n = 0;
 
-    for (unsigned side = 0; side < SIDE_MACHINE; side++) {
-        const char *why;
-
-        if (!pools_is_own(side) && pools_is_chosen(side) && pools_get(side, &why) != NULL)
-            sides[n++] = side;
+    for (unsigned k = 0; k < all; k++) {
+        if (!pools_is_own(sides[k]))
+            sides[n++] = sides[k];
     }
     if (n == 0)
         return;
@@ -94,6 +99,47 @@ static void peer_table(const struct report *report, FILE *out)
 
         for (unsigned m = 0; m < result_metrics(r) && r->load->run != NULL; m++)
             peer_row(r, m, sides, n, out);
+    }
+}
+
+static void process_row(const struct result *r, unsigned m, const unsigned *sides, unsigned n,
+                        FILE *out)
+{
+    struct metric metric = result_metric(r, m);
+    struct summary s = result_summary(r, SIDE_MACHINE, m);
+    char text[SHOWN];
+
+    fprintf(out, "| %s | %s |", m == 0 ? r->load->address : "", metric.name);
+    for (unsigned k = 0; k < n; k++) {
+        cell(out, result_summary(r, sides[k], m), metric.unit);
+        if (sides[k] != SIDE_FILCH)
+            fprintf(out, " %s |", show_ratio(result_ratio(r, sides[k], m), text));
+    }
+    fprintf(out, " %s |\n", s.there ? show(s.value, metric.unit, text) : "");
+}
+
+static void process_table(const struct report *report, FILE *out)
+{
+    unsigned sides[SIDES];
+    unsigned n = show_sides(true, sides);
+    bool any = false;
+
+    for (size_t i = 0; i < report->n; i++)
+        any |= show_is_of_processes(&report->results[i]);
+    if (!any)
+        return;
+    fprintf(out, "\n| load | |");
+    for (unsigned k = 0; k < n; k++)
+        fprintf(out, " %s |%s", pools_name(sides[k]), sides[k] == SIDE_FILCH ? "" : " times |");
+    fprintf(out, " machine |\n|---|---|");
+    for (unsigned k = 0; k < n; k++)
+        fprintf(out, "---|%s", sides[k] == SIDE_FILCH ? "" : "---|");
+    fprintf(out, "---|\n");
+    for (size_t i = 0; i < report->n; i++) {
+        const struct result *r = &report->results[i];
+
+        for (unsigned m = 0; m < result_metrics(r) && show_is_of_processes(r); m++)
+            process_row(r, m, sides, n, out);
     }
 }
 
@@ -178,6 +224,7 @@ void report_markdown(const struct report *report, FILE *out)
 {
     own_table(report, out);
     peer_table(report, out);
+    process_table(report, out);
     growth_table(report, out);
     step_tables(&report->micros, out);
     fprintf(out, "\n");

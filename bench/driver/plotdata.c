@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * plotdata.c: the results as plain columns, for gnuplot. "pools.dat" names the sides that there are, in the
- * order of the columns. */
+ * order of the columns. Loads of processes are not among them. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,7 +26,7 @@ static FILE *create(const char *directory, const char *name)
 static bool was_asked(const struct report *report, unsigned side)
 {
     for (size_t i = 0; i < report->n; i++) {
-        if (report->results[i].rounds[side] > 0)
+        if (report->results[i].load->run_jobs == NULL && report->results[i].rounds[side] > 0)
             return true;
     }
     return false;
@@ -128,6 +128,8 @@ void report_plot_data(const struct report *report, const char *directory)
         const struct result *r = &report->results[i];
         FILE *bars = bars_of(r->load, tasks, calls, divided);
 
+        if (r->load->run_jobs != NULL)
+            continue;
         if (result_metric(r, 0).share > 0)
             distribution(report, r, directory);
         if (bars != NULL)

@@ -21,6 +21,7 @@ static const struct {
     [SIDE_MALLOC] = {"f-malloc", NULL, NULL},
     [SIDE_NAIVE] = {"naive", NULL, NULL},
     [SIDE_CK] = {"ck", NULL, NULL},
+    [SIDE_PIPES] = {"pipes", NULL, NULL},
     {"global", NULL, NULL},
     {"spawn", NULL, NULL},
     {"async", "async", NULL},
@@ -32,11 +33,17 @@ static const struct {
     {"asio-post", "asio", "libboost-dev"},
     {"glib", "glib", "libglib2.0-dev"},
     {"libuv", "libuv", "libuv1-dev"},
+    {"fork", NULL, NULL},
+    {"exec", NULL, NULL},
+    {"python", NULL, NULL},
     [SIDE_MACHINE] = {"machine", NULL, NULL},
 };
 
-static bool chosen[SIDES] = {
-    [SIDE_FILCH] = true, [SIDE_NAIVE] = true, [SIDE_CK] = true, [SIDE_MACHINE] = true};
+static bool chosen[SIDES] = {[SIDE_FILCH] = true,
+                             [SIDE_NAIVE] = true,
+                             [SIDE_CK] = true,
+                             [SIDE_PIPES] = true,
+                             [SIDE_MACHINE] = true};
 static const struct pool *loaded[SIDES];
 static char reasons[SIDES][160];
 
@@ -47,7 +54,8 @@ const char *pools_name(unsigned side)
 
 bool pools_is_own(unsigned side)
 {
-    return side == SIDE_FILCH || side == SIDE_NAIVE || side == SIDE_CK || side == SIDE_MACHINE;
+    return side == SIDE_FILCH || side == SIDE_NAIVE || side == SIDE_CK || side == SIDE_PIPES ||
+           side == SIDE_MACHINE;
 }
 
 void pools_choose(const char *names)
@@ -105,10 +113,17 @@ static const struct pool *load(unsigned side)
     return get != NULL ? get(list[side].name) : NULL;
 }
 
+static const struct pool *own(unsigned side)
+{
+    const struct pool *pool = filch_pool(list[side].name);
+
+    return pool != NULL ? pool : process_pool(list[side].name, reasons[side], sizeof reasons[side]);
+}
+
 const struct pool *pools_get(unsigned side, const char **why)
 {
     if (loaded[side] == NULL && reasons[side][0] == '\0') {
-        loaded[side] = list[side].file == NULL ? filch_pool(list[side].name) : load(side);
+        loaded[side] = list[side].file != NULL ? load(side) : own(side);
         if (loaded[side] == NULL && reasons[side][0] == '\0')
             snprintf(reasons[side], sizeof reasons[side], "this build has no such pool");
     }

@@ -9,7 +9,7 @@
 /* "filch", "tbb", ..., "machine"; NULL: no side has that number. */
 const char *pools_name(unsigned side);
 
-/* Whether it is one of those that are always asked: filch, naive, ck, the machine. */
+/* Whether it is one of those that are always asked: filch, naive, ck, pipes, the machine. */
 bool pools_is_own(unsigned side);
 
 /* Chooses by names with commas between; "all" is all, and the

@@ -67,6 +67,25 @@ bool show_is_single(const struct micro *m)
     return show_stem(m->name) == 0 && (last == NULL || strncmp(last, "/ck_", 4) != 0);
 }
 
+bool show_is_of_processes(const struct result *r)
+{
+    return r->load->run_jobs != NULL;
+}
+
+unsigned show_sides(bool of_processes, unsigned sides[static SIDES])
+{
+    unsigned n = 0;
+
+    for (unsigned side = 0; side < SIDE_MACHINE; side++) {
+        const char *why;
+        const struct pool *pool = pools_is_chosen(side) ? pools_get(side, &why) : NULL;
+
+        if (pool != NULL && (of_processes ? pool->processes != NULL : pool->create != NULL))
+            sides[n++] = side;
+    }
+    return n;
+}
+
 /* Dividing work is where the caller is meant to be one of the workers; a task that is submitted should get
  * to another thread. */
 static bool counts(const struct result *r, unsigned side)

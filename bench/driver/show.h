@@ -26,6 +26,13 @@ const struct micro *show_beside(const struct micro_list *list, const struct micr
 /* Whether it stands for itself, and is no part of such a pair. */
 bool show_is_single(const struct micro *m);
 
+/* Whether it is answered by pools of processes: those stand in a table of their own. */
+bool show_is_of_processes(const struct result *r);
+
+/* The sides that were chosen and are there, whose workers are processes or are not; the machine is none of
+ * them. Returns how many. */
+unsigned show_sides(bool of_processes, unsigned sides[static SIDES]);
+
 /* The best of the pools that are not filch's own, by a load's metric; but for divided work, of those that hand
  * a task to another thread. SIDES: none was asked. */
 unsigned show_best_peer(const struct result *r, unsigned metric);

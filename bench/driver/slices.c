@@ -31,12 +31,39 @@ static void turn(const struct load *load, const struct bench_pool *p, struct sli
 {
     if (p->ops == NULL)
         load->run_machine(load, slice);
+    else if (load->run_jobs != NULL && p->ops->processes->answer != NULL)
+        p->ops->processes->answer(load, slice);
+    else if (load->run_jobs != NULL)
+        load->run_jobs(load, p->ops->processes, p->pool, slice);
     else if (load->run != NULL)
         load->run(load, p, slice);
     else if (strcmp(p->ops->name, pools_name(SIDE_FILCH)) != 0 && load->run_api_rival != NULL)
         load->run_api_rival(load, p->ops->executor(p->pool), slice);
     else
         load->run_api(load, p->ops->executor(p->pool), slice);
+}
+
+/* Some programs answer themselves, and have their pools there. */
+static void create_pool(const struct load *load, struct bench_pool *p)
+{
+    bool of_processes = load->run_jobs != NULL;
+
+    if (p->ops == NULL || load->no_executor || (of_processes && p->ops->processes->answer != NULL))
+        return;
+    p->pool =
+        of_processes ? p->ops->processes->create(load->workers) : p->ops->create(load->workers);
+    if (p->pool == NULL)
+        bench_die("this machine has no %s", p->ops->name);
+}
+
+static void destroy_pool(const struct load *load, struct bench_pool *p)
+{
+    if (p->pool == NULL)
+        return;
+    if (load->run_jobs != NULL)
+        p->ops->processes->destroy(p->pool);
+    else
+        p->ops->destroy(p->pool);
 }
 
 static void all_turns(const struct load *load, unsigned side, struct slice *slice)
@@ -48,17 +75,12 @@ static void all_turns(const struct load *load, unsigned side, struct slice *slic
         p.ops = pools_get(side, &why);
     if (side != SIDE_MACHINE && p.ops == NULL)
         bench_die("%s: %s", pools_name(side), why);
-    if (p.ops != NULL && !load->no_executor) {
-        p.pool = p.ops->create(load->workers);
-        if (p.pool == NULL)
-            bench_die("this machine has no %s", p.ops->name);
-    }
+    create_pool(load, &p);
     if (load->warms_up)
         turn(load, &p, slice);
     memset(slice->hist, 0, sizeof *slice->hist);
     turn(load, &p, slice);
-    if (p.pool != NULL)
-        p.ops->destroy(p.pool);
+    destroy_pool(load, &p);
 }
 
 int slice_answer(const struct load *load, unsigned side)

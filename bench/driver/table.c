@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * table.c: the results on a terminal: filch beside its rivals and the machine; then everybody's figures. */
+ * table.c: the results on a terminal: filch beside its rivals and the machine; then everybody's figures. Pools of
+ * processes have a table of their own. */
 #include <string.h>
 
 #include "driver/pools.h"
@@ -69,32 +70,74 @@ static void load_row(const struct result *r, unsigned m, bool with_peers, FILE *
 static bool has_peers(const struct report *report)
 {
     for (size_t i = 0; i < report->n; i++) {
-        if (show_best_peer(&report->results[i], 0) < SIDES)
+        if (!show_is_of_processes(&report->results[i]) &&
+            show_best_peer(&report->results[i], 0) < SIDES)
             return true;
     }
     return false;
+}
+
+static size_t count(const struct report *report, bool of_processes)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < report->n; i++)
+        n += show_is_of_processes(&report->results[i]) == of_processes;
+    return n;
 }
 
 static void load_table(const struct report *report, FILE *out)
 {
     bool with_peers = has_peers(report);
 
+    if (count(report, false) == 0)
+        return;
     fprintf(out, "%-36s%-9s%10s%11s%11s%12s%s%11s\n", "", "", "filch", "naive", "ck", "naive/filch",
             with_peers ? "  best of the others" : "", "machine");
     for (size_t i = 0; i < report->n; i++) {
         const struct result *r = &report->results[i];
 
-        for (unsigned m = 0; m < result_metrics(r) && r->load->not_by_rivals == NULL; m++)
+        if (show_is_of_processes(r) || r->load->not_by_rivals != NULL)
+            continue;
+        for (unsigned m = 0; m < result_metrics(r); m++)
             load_row(r, m, with_peers, out);
     }
-    fprintf(out, "\n");
-    print_limits(report, out);
-    print_missing(report, out);
-    if (with_peers)
-        fprintf(
-            out,
-            "  best of the others: its figure is so many times filch's; but for join and loop, of "
-            "those\n  that hand a task to another thread\n");
+}
+
+/* ---- pools of processes: everybody, and how many times filch's the figures of the others are */
+
+static void process_row(const struct result *r, unsigned m, const unsigned *sides, unsigned n,
+                        FILE *out)
+{
+    struct metric metric = result_metric(r, m);
+    char t[SHOWN];
+
+    fprintf(out, "%-36s%-9s", m == 0 ? r->load->address : "", metric.name);
+    for (unsigned k = 0; k < n; k++) {
+        fprintf(out, "%10s", show_summary(result_summary(r, sides[k], m), metric.unit, t));
+        if (sides[k] != SIDE_FILCH)
+            fprintf(out, "%6s", show_ratio(result_ratio(r, sides[k], m), t));
+    }
+    fprintf(out, "%11s\n", show_summary(result_summary(r, SIDE_MACHINE, m), metric.unit, t));
+}
+
+static void process_table(const struct report *report, FILE *out)
+{
+    unsigned sides[SIDES];
+    unsigned n = show_sides(true, sides);
+
+    if (count(report, true) == 0)
+        return;
+    fprintf(out, "%s%-36s%-9s", count(report, false) > 0 ? "\n" : "", "", "");
+    for (unsigned k = 0; k < n; k++)
+        fprintf(out, "%10s%s", pools_name(sides[k]), sides[k] == SIDE_FILCH ? "" : " times");
+    fprintf(out, "%11s\n", "machine");
+    for (size_t i = 0; i < report->n; i++) {
+        const struct result *r = &report->results[i];
+
+        for (unsigned m = 0; m < result_metrics(r) && show_is_of_processes(r); m++)
+            process_row(r, m, sides, n, out);
+    }
 }
 
 /* ---- families */
@@ -172,15 +215,15 @@ static void all_rows(const struct report *report, const unsigned *sides, unsigne
 
 static void all_table(const struct report *report, FILE *out)
 {
+    unsigned threads[SIDES];
     unsigned sides[COLUMNS];
+    unsigned n_threads = show_sides(false, threads);
     unsigned n = 0;
 
-    for (unsigned side = 0; side < SIDE_MACHINE; side++) {
-        const char *why;
-
-        if (pools_is_own(side) || !pools_is_chosen(side) || pools_get(side, &why) == NULL)
+    for (unsigned k = 0; k < n_threads && count(report, false) > 0; k++) {
+        if (pools_is_own(threads[k]))
             continue;
-        sides[n++] = side;
+        sides[n++] = threads[k];
         if (n == COLUMNS) {
             all_rows(report, sides, n, out);
             n = 0;
@@ -239,8 +282,19 @@ static void choice_table(const struct micro_list *list, FILE *out)
 
 void report_table(const struct report *report, FILE *out)
 {
+    load_table(report, out);
+    process_table(report, out);
     if (report->n > 0)
-        load_table(report, out);
+        fprintf(out, "\n");
+    print_limits(report, out);
+    print_missing(report, out);
+    if (has_peers(report))
+        fprintf(
+            out,
+            "  best of the others: its figure is so many times filch's; but for join and loop, of "
+            "those\n  that hand a task to another thread\n");
+    if (count(report, true) > 0)
+        fprintf(out, "  times: of processes, so many times filch's figure\n");
     all_table(report, out);
     growth_table(report, out);
     step_table(&report->micros, out);

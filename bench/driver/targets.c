@@ -15,7 +15,9 @@ enum against {
     OF_MACHINE,
     OF_BEST,  /* of the other pools that hand a task to another thread */
     OF_UNITS, /* the factor itself */
-    OF_TBB
+    OF_TBB,
+    OF_PIPES, /* the naive pool of processes */
+    OF_PYTHON
 };
 
 struct target {
@@ -48,6 +50,22 @@ static const struct target targets[] = {
     {"pending/of:1000000", 1, OF_UNITS, 128},
     {"idle/workers:2", 0, OF_UNITS, 100}, /* 1 ms in 10 s */
     {"idle/workers:2", 1, OF_UNITS, 0},
+    {"process/hot", 0, OF_PYTHON, 1.0 / 20},
+    {"process/hot", 0, OF_PIPES, 1},
+    {"process/hot", 1, OF_PIPES, 1},
+    {"process/parked", 0, OF_PYTHON, 1.0 / 4},
+    {"process/parked", 0, OF_PIPES, 1},
+    {"process/parked", 1, OF_PIPES, 1},
+    {"process/jobs/workers:1", 0, OF_PYTHON, 1.0 / 20}, /* 20 times its jobs per second */
+    {"process/jobs/workers:2", 0, OF_PYTHON, 1.0 / 20},
+    {"process/jobs/workers:1", 0, OF_PIPES, 1},
+    {"process/jobs/workers:2", 0, OF_PIPES, 1},
+    {"process/bytes/64/workers:1", 0, OF_PIPES, 1},
+    {"process/bytes/64/workers:2", 0, OF_PIPES, 1},
+    {"process/bytes/4096/workers:1", 0, OF_PIPES, 1},
+    {"process/bytes/4096/workers:2", 0, OF_PIPES, 1},
+    {"process/bytes/1048576/workers:1", 0, OF_PIPES, 1},
+    {"process/bytes/1048576/workers:2", 0, OF_PIPES, 1},
 };
 
 /* How many times one load's figure of filch's may be of another's: a speed-up or the like. */
@@ -56,17 +74,18 @@ struct pair {
     const char *other;
     double at_most;
     const char *text;
+    bool on_machine; /* tells what the machine's own side gains, too */
 };
 
 static const struct pair pairs[] = {
     {"throughput/producers:2/workers:1", "throughput/producers:1/workers:1", 1,
-     "2 producers at once, with 1 worker, as fast as 1"},
+     "2 producers at once, with 1 worker, as fast as 1", false},
     {"throughput/producers:2/workers:2", "throughput/producers:1/workers:2", 1,
-     "2 producers at once, with 2 workers, as fast as 1"},
+     "2 producers at once, with 2 workers, as fast as 1", false},
     {"join/fib/workers:2", "join/fib/workers:1", 1 / 1.8,
-     "fork-join by 2 workers 1.8 times as fast"},
+     "fork-join by 2 workers 1.8 times as fast", true},
     {"join/named/fib/workers:2", "join/named/fib/workers:1", 1 / 1.8,
-     "fork-join by name by 2 workers 1.8 times as fast"},
+     "fork-join by name by 2 workers 1.8 times as fast", true},
 };
 
 /* ---- one target */
@@ -106,6 +125,10 @@ static unsigned side_of(const struct target *t, const struct result *r)
         return best_other(r, t->metric);
     case OF_TBB:
         return side_called("tbb-group");
+    case OF_PIPES:
+        return SIDE_PIPES;
+    case OF_PYTHON:
+        return side_called("python");
     case OF_UNITS:
         break;
     }
@@ -165,6 +188,11 @@ static void judge(const struct target *t, const struct report *report, FILE *out
         judge_ratio(t, r, side, out, before);
 }
 
+static double gain_of(const struct result *r, const struct result *other, unsigned side)
+{
+    return result_summary(other, side, 0).value / result_summary(r, side, 0).value;
+}
+
 static void judge_pair(const struct pair *p, const struct report *report, FILE *out,
                        const char *before)
 {
@@ -173,10 +201,13 @@ static void judge_pair(const struct pair *p, const struct report *report, FILE *
 
     if (r == NULL || other == NULL || r->rounds[SIDE_FILCH] == 0 || other->rounds[SIDE_FILCH] == 0)
         return;
-    double ratio =
-        result_summary(r, SIDE_FILCH, 0).value / result_summary(other, SIDE_FILCH, 0).value;
-    fprintf(out, "%s%s: %s; it is %.2f times\n", before, verdict(ratio <= p->at_most), p->text,
-            1 / ratio);
+    double gain = gain_of(r, other, SIDE_FILCH);
+    fprintf(out, "%s%s: %s; it is %.2f times", before, verdict(gain * p->at_most >= 1), p->text,
+            gain);
+    if (p->on_machine && r->rounds[SIDE_MACHINE] > 0 && other->rounds[SIDE_MACHINE] > 0)
+        fprintf(out, ", and two threads that share nothing %.2f times as fast as one",
+                gain_of(r, other, SIDE_MACHINE));
+    fprintf(out, "\n");
 }
 
 /* ---- families: the same for ever more, which cost no more for each */

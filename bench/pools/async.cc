@@ -3,6 +3,8 @@
  * async.cc: the standard library's std::async with std::launch::async: a thread for each task. */
 #include <future>
 #include <new>
+#include <system_error>
+#include <thread>
 
 #include "pools/pool.h"
 
@@ -31,12 +33,24 @@ future *future_of(struct job *job)
 
 void submit(void *, filch_task_fn *fn, void *arg, struct job *job)
 {
-    new (job) future(std::async(std::launch::async, [fn, arg] {
+    auto task = [fn, arg] {
         void *result = nullptr;
 
         fn(arg, &result);
         return result;
-    }));
+    };
+
+    for (;;) {
+        try {
+            new (job) future(std::async(std::launch::async, task));
+            return;
+        } catch (const std::system_error &e) {
+            /* As many threads as the system allows: one of them has to end first. */
+            if (e.code() != std::errc::resource_unavailable_try_again)
+                throw;
+            std::this_thread::yield();
+        }
+    }
 }
 
 void *wait(struct job *job)

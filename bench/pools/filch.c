@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "driver/bench.h"
+#include "process/process.h"
 
 static void *create(enum filch_backend backend, bool arena, unsigned workers)
 {
@@ -117,6 +118,7 @@ static const struct pool pools[] = {
     {.name = "filch",
      .about = "an arena of jemalloc's of its own",
      .create = create_filch,
+     .processes = &process_filch,
      .join = &filch_join_kernels,
      .loops = &filch_loop_kernels,
      CALLS},

@@ -42,11 +42,13 @@ struct loop_kernels {
     piece_fn *cheap, *uneven, *sum;
 };
 
+struct process_ops;
+
 struct pool {
     const char *name;
     const char *about; /* what it is, its version and its settings */
 
-    /* NULL: this build or this machine has no such pool. */
+    /* Returns NULL: this build or this machine has no such pool. Itself NULL: it has no threads. */
     void *(*create)(unsigned workers);
     void (*destroy)(void *pool);
 
@@ -64,6 +66,8 @@ struct pool {
     filch_executor *(*executor)(void *pool); /* NULL: it does not stand behind filch's API */
 
     bool caller_runs; /* who submits is one of the workers: a task need not go to another thread */
+
+    const struct process_ops *processes; /* NULL: it has none */
 
     const struct join_kernels *join;  /* NULL: no_join says why not */
     const struct loop_kernels *loops; /* NULL: pieces that are submitted by hand */

@@ -222,8 +222,8 @@ struct join_forest {
 
 static void join_do_forest(struct join_forest *f)
 {
-    static struct join_tree tree[JOIN_TREE_ROOT];
-    static struct join_task tasks[JOIN_TREE_ROOT];
+    struct join_tree tree[JOIN_TREE_ROOT]; /* some 200 kB */
+    struct join_task tasks[JOIN_TREE_ROOT];
     struct join_scope scope;
 
     for (size_t i = 0; i < f->n; i++) {
