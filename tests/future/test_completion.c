@@ -646,7 +646,7 @@ static void iterate_here(filch_future *f, void *user)
 {
     struct deep *d = user;
     filch_future *child = submit(d->ex, task_echo, NULL);
-    filch_completion *it = as_completed(&child, 1, filch_in_s(5));
+    filch_completion *it = as_completed(&child, 1, FILCH_FOREVER);
     filch_future *done = NULL;
 
     (void)f;

@@ -1347,9 +1347,9 @@ static void wait_here(filch_future *f, void *user)
     filch_future *out = then(child, NULL, 0, add_one, NULL);
 
     (void)f;
-    d->waited = (int)filch_wait(&child, 1, FILCH_ALL_COMPLETED, filch_in_s(5));
+    d->waited = (int)filch_wait(&child, 1, FILCH_ALL_COMPLETED, FILCH_FOREVER);
     filch_future *both[2] = {child, out};
-    d->followed = (int)filch_wait(both, 2, FILCH_ALL_COMPLETED, filch_in_s(5));
+    d->followed = (int)filch_wait(both, 2, FILCH_ALL_COMPLETED, FILCH_FOREVER);
     filch_future_release(child);
     filch_future_release(out);
 }
@@ -1380,19 +1380,17 @@ static int task_chain(void *arg, void **result)
     return 0;
 }
 
-/* Tellings that are put off because they would nest too deep are told to whoever waits for them: a
- * wait that had to sit its deadline out shows by the clock. */
+/* Tellings that are put off because they would nest too deep are told to whoever waits for them, who would wait for
+ * ever otherwise. */
 TEST(a_callback_may_wait_on_the_only_worker_however_deep_it_is)
 {
     for (int length = 1; length <= 20; length++) {
         struct deep d = {.ex = pool_of(1), .length = length};
-        int64_t begun = fl_now();
 
         assert_int_equal(finish(submit(d.ex, task_chain, &d)), 0);
         filch_executor_destroy(d.ex);
         assert_int_equal(d.waited, 1);
         assert_int_equal(d.followed, 2);
-        assert_true(fl_now() - begun < INT64_C(5000000000));
     }
 }
 

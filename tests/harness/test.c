@@ -31,6 +31,8 @@ enum {
 #    define SCALE_BUILT 0.1
 #elif defined(__SANITIZE_ADDRESS__) || HAS_FEATURE(address_sanitizer)
 #    define SCALE_BUILT 0.25
+#elif defined(FL_DEBUG)
+#    define SCALE_BUILT 0.25 /* what AddressSanitizer's build checks as well */
 #else
 #    define SCALE_BUILT 1.0
 #endif

@@ -67,7 +67,7 @@ __attribute__((noreturn)) void test_fail_here(const char *condition, const char 
 /* The seed of this run, the same for each call; the first call prints it. */
 uint64_t test_seed(void);
 
-/* How much of a stress test is worth running: 1, less under a sanitizer or valgrind. */
+/* How much of a stress test is worth running: 1, less in a debug build, under a sanitizer or valgrind. */
 double test_scale(void);
 
 /* n times test_scale, at least 1. */

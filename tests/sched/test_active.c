@@ -5,18 +5,16 @@
 
 #include <pthread.h>
 
-/* Until so many are asleep at least: a surplus worker whose wake another one took sleeps on with them, and
- * passes the next one on (idle.c, I5 I9). Then a moment for those that were just woken to lie down. */
-static void await_sleep(filch_executor *ex, uint64_t asleep)
+/* A worker that has looked whether it is surplus, and not yet for work, would run a task all the same: whoever counts
+ * what runs at once waits until all sleep, the surplus ones too. */
+static filch_executor *idlers(unsigned n)
 {
-    filch_executor_stats s;
+    return pool_with((filch_options){.workers = n, .name = "idler"});
+}
 
-    do {
-        sched_yield();
-        s = stats_of(ex);
-    } while (s.parks - s.wakes < asleep);
-    for (int i = 0; i < 200; i++)
-        sched_yield();
+static void await_sleep(filch_executor *ex)
+{
+    await_sleepers("idler-w", filch_executor_workers(ex));
 }
 
 /* How many of n tasks have begun when nothing moves any more, and all of them to their end. */
@@ -40,14 +38,14 @@ static uint32_t run_together(filch_executor *ex, uint32_t n, uint32_t expected)
 
 TEST(l4_no_more_workers_work_than_may)
 {
-    filch_executor *ex = pool_of(4);
+    filch_executor *ex = idlers(4);
 
     assert_int_equal(filch_executor_active(ex), 4);
     for (unsigned n = 4; n > 0; n--) {
         assert_int_equal(filch_executor_set_active(ex, n), 0);
         assert_int_equal(filch_executor_active(ex), n);
         assert_int_equal(filch_executor_workers(ex), 4);
-        await_sleep(ex, n);
+        await_sleep(ex);
         assert_int_equal(run_together(ex, 6, n), n);
     }
     filch_executor_destroy(ex);
@@ -55,12 +53,12 @@ TEST(l4_no_more_workers_work_than_may)
 
 TEST(l4_a_raised_number_counts_at_once)
 {
-    filch_executor *ex = pool_of(4);
+    filch_executor *ex = idlers(4);
     struct gate gate = {0};
     filch_future *f[4];
 
     assert_int_equal(filch_executor_set_active(ex, 1), 0);
-    await_sleep(ex, 1);
+    await_sleep(ex);
     for (int i = 0; i < 4; i++)
         f[i] = submit(ex, task_gate, &gate);
     gate_await(&gate, 1);
@@ -76,7 +74,7 @@ TEST(l4_a_raised_number_counts_at_once)
 
 TEST(l4_a_surplus_worker_goes_on_with_its_task)
 {
-    filch_executor *ex = pool_of(3);
+    filch_executor *ex = idlers(3);
     struct gate gate = {0};
     filch_future *f[3];
 
@@ -87,7 +85,7 @@ TEST(l4_a_surplus_worker_goes_on_with_its_task)
     gate_open(&gate);
     for (int i = 0; i < 3; i++)
         assert_int_equal(finish(f[i]), 0);
-    await_sleep(ex, 1);
+    await_sleep(ex);
     assert_int_equal(run_together(ex, 3, 1), 1);
     filch_executor_destroy(ex);
 }

@@ -803,15 +803,11 @@ TEST(an_idle_executor_makes_no_context_switch_and_uses_no_cpu)
 {
     filch_executor *ex = pool_with((filch_options){.workers = 4, .name = "dozing"});
     const struct timespec while_idle = {2, 0};
-    filch_executor_stats s;
 
     for (int i = 0; i < 100; i++)
         assert_int_equal(finish(submit(ex, task_echo, NULL)), 0);
-    do {
-        sched_yield();
-        s = stats_of(ex);
-    } while (s.parks - s.wakes != 4);
-    nanosleep(&(struct timespec){0, 200000000}, NULL); /* the last of them falls asleep */
+    await_parked(ex, 4);
+    await_sleepers("dozing-w", 4); /* the last of them falls asleep */
 
     struct cost before = cost_of("dozing-w");
     nanosleep(&while_idle, NULL);

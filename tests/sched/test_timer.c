@@ -57,7 +57,6 @@ TEST(t9_a_task_runs_once_its_time_has_come_and_not_before)
         when[i] = filch_in_us(20000 - 997 * i);
         f[i] = submit_at(ex, when[i], task_when, &ran[i]);
     }
-    assert_int_equal(filch_future_state(f[0]), FILCH_PENDING);
     for (int i = 0; i < 20; i++) {
         void *result;
 
@@ -329,16 +328,18 @@ TEST(t9_a_first_time_in_the_past_runs_at_once)
 TEST(t9_a_periodic_task_is_cancelled_between_runs)
 {
     filch_executor *ex = pool_of(1);
-    struct beats b = {.first = filch_in_ms(1), .period_ns = 50 * MS};
+    struct beats b = {.first = filch_in_ms(1), .period_ns = INT64_C(3600000000000)};
     filch_future *f = submit_every(ex, b.first, b.period_ns, beat, &b);
 
     await_beats(&b, 1);
+    while (filch_future_running(f))
+        sched_yield();
     assert_true(filch_future_cancel(f));
     assert_int_equal(outcome(f), FILCH_ECANCELED);
     assert_true(filch_future_cancel(f));
     filch_future_release(f);
     filch_executor_destroy(ex);
-    assert_true(count_of(&b.n) <= 2);
+    assert_int_equal(count_of(&b.n), 1);
 }
 
 static int gated_beat(void *arg, void **result)

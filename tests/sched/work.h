@@ -161,6 +161,17 @@ static inline filch_executor_stats stats_of(filch_executor *ex)
     return s;
 }
 
+/* Blocks until so many workers have lain down, and look for nothing any more. */
+static inline void await_parked(filch_executor *ex, uint64_t n)
+{
+    filch_executor_stats s;
+
+    do {
+        sched_yield();
+        s = stats_of(ex);
+    } while (s.parks - s.wakes != n);
+}
+
 /* A worker that holds still: the pool's only one can't begin anything else until open_pool. */
 struct hold {
     struct gate gate;
@@ -193,9 +204,41 @@ static inline size_t entries_of(const char *path)
     return n;
 }
 
+/* One that has ended is in /proc for a moment more, though it has been joined. */
+static inline bool is_ending(const char *thread)
+{
+    enum {
+        PF_EXITING = 4
+    };
+    char name[64];
+    char text[512] = "";
+    unsigned flags = PF_EXITING;
+    const char *end;
+    FILE *f;
+
+    snprintf(name, sizeof name, "/proc/self/task/%.20s/stat", thread);
+    f = fopen(name, "r");
+    if (f == NULL)
+        return true;
+    end = fgets(text, sizeof text, f) != NULL ? strrchr(text, ')') : NULL;
+    fclose(f);
+    if (end != NULL)
+        test_check(sscanf(end + 1, " %*c %*d %*d %*d %*d %*d %u", &flags) == 1);
+    return (flags & PF_EXITING) != 0;
+}
+
+/* With "." and "..". */
 static inline size_t threads_now(void)
 {
-    return entries_of("/proc/self/task");
+    DIR *d = opendir("/proc/self/task");
+    const struct dirent *entry;
+    size_t n = 0;
+
+    test_check(d != NULL);
+    while ((entry = readdir(d)) != NULL)
+        n += entry->d_name[0] == '.' || !is_ending(entry->d_name);
+    closedir(d);
+    return n;
 }
 
 static inline size_t files_now(void)
@@ -203,11 +246,78 @@ static inline size_t files_now(void)
     return entries_of("/proc/self/fd");
 }
 
-/* A joined thread stays in /proc for a moment more. */
+/* Of threads that nobody has joined. */
 static inline void await_threads_at_most(size_t n)
 {
     while (threads_now() > n)
         sched_yield();
+}
+
+struct sleepers {
+    unsigned n;
+    unsigned long long turns; /* how often they have fallen asleep up to now */
+};
+
+/* As opposed to one that is about to sleep, and has lost its processor before it could. */
+static inline bool is_off(const char *thread)
+{
+    char name[64];
+    int first;
+    FILE *f;
+
+    snprintf(name, sizeof name, "/proc/self/task/%.20s/syscall", thread);
+    f = fopen(name, "r");
+    if (f == NULL)
+        return true; /* such a kernel does not tell */
+    first = fgetc(f);
+    fclose(f);
+    return first >= '0' && first <= '9'; /* "running" */
+}
+
+/* The threads that sleep, of those whose names begin so. */
+static inline struct sleepers sleepers_of(const char *prefix)
+{
+    struct sleepers all = {0, 0};
+    DIR *d = opendir("/proc/self/task");
+    const struct dirent *entry;
+
+    test_check(d != NULL);
+    while ((entry = readdir(d)) != NULL) {
+        char line[128];
+        char name[64] = "";
+        char state = '\0';
+        unsigned long long turns = 0;
+        FILE *f;
+
+        snprintf(line, sizeof line, "/proc/self/task/%.20s/status", entry->d_name);
+        f = entry->d_name[0] != '.' ? fopen(line, "r") : NULL;
+        if (f == NULL)
+            continue;
+        while (fgets(line, sizeof line, f) != NULL) {
+            (void)sscanf(line, "Name: %63s", name);
+            (void)sscanf(line, "State: %c", &state);
+            (void)sscanf(line, "voluntary_ctxt_switches: %llu", &turns);
+        }
+        fclose(f);
+        if (strncmp(name, prefix, strlen(prefix)) == 0 && state == 'S' && is_off(entry->d_name)) {
+            all.n++;
+            all.turns += turns;
+        }
+    }
+    closedir(d);
+    return all;
+}
+
+/* Blocks until n threads whose names begin so sleep all at once, and so until somebody else wakes them. */
+static inline void await_sleepers(const char *prefix, unsigned n)
+{
+    struct sleepers first, then;
+
+    do {
+        sched_yield();
+        first = sleepers_of(prefix);
+        then = sleepers_of(prefix); /* if none has run meanwhile, they slept together */
+    } while (first.n != n || then.n != n || first.turns != then.turns);
 }
 
 /* ---- Chance ---- */
