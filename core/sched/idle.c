@@ -28,6 +28,8 @@
  *         I9  a surplus worker that is chosen leaves the search as with work, so that somebody else looks
  *         I10 in a paused pool nobody looks for work, nobody is chosen, and no thread is started; who was
  *             asleep sleeps on. Whoever resumes it wakes all: each push that has seen it paused comes before their look
+ *         I11 where work is looked for before a sleep, a search takes it: also from the worker's own deque, or it
+ *             would search for ever for what a pause has left there
  * Orders  N1  notify    idle   look <- N3 N4      after a push, whose bottom was stored to be looked
  *                                                 at (deque.c, D1)
  *         N2  notify    idle   seq_cst -> N5      a token
@@ -291,6 +293,14 @@ static bool is_surplus(const struct fl_worker *w)
     return fl_worker_may_be_surplus(w) && w->rank < w->pool->n_workers;
 }
 
+/* What a pause has left on its own deque, or who had the slot before: perhaps nobody else is there to steal it. */
+static struct fl_task *take_from_deques(struct fl_worker *w)
+{
+    struct fl_task *task = fl_deque_pop(&w->deque);
+
+    return task != NULL ? task : fl_take_from_workers(w);
+}
+
 /* Lanes at every turn: their words change only when something comes. Deques less often: to look at
  * one is to take the line from its owner. */
 static struct fl_task *search(struct fl_worker *w, struct fl_spin *spin)
@@ -301,7 +311,7 @@ static struct fl_task *search(struct fl_worker *w, struct fl_spin *spin)
         struct fl_task *task = fl_take_from_lanes(w);
 
         if (task == NULL && turn % 8 == 0)
-            task = fl_take_from_workers(w);
+            task = take_from_deques(w);
         if (task != NULL)
             return task;
         if (turn % 16 == 0 && !fl_pool_spin_turn(p, spin, false))
@@ -369,13 +379,6 @@ struct fl_task *fl_idle(struct fl_worker *w)
 
 struct fl_task *fl_idle_arrive(struct fl_worker *w)
 {
-    struct fl_task *task;
-
     fl_add(&w->pool->idle, SEARCHER, relaxed); /* count: it is the leaving that orders */
-    task =
-        fl_deque_pop(&w->deque); /* what the slot's last thread has left: nobody searches his own */
-    if (task == NULL)
-        return idle_until_work(w, true);
-    found(w->pool);
-    return task;
+    return idle_until_work(w, true);
 }

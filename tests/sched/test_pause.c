@@ -97,6 +97,55 @@ TEST(l11_a_wait_that_may_run_anything_runs_nothing_else_in_a_pause)
     assert_int_equal(count_of(&patient.runs), 1);
 }
 
+/* Submits a task, which stands on its worker's own deque then, and does not end before it may. */
+struct parent {
+    filch_executor *ex;
+    struct gate gate;
+    counter runs;
+};
+
+static int task_with_more(void *arg, void **result)
+{
+    struct parent *parent = arg;
+
+    test_check(filch_submit(parent->ex, task_count, &parent->runs, NULL) == 0);
+    return task_gate(&parent->gate, result);
+}
+
+static filch_executor *paused_with_more(struct parent *parent)
+{
+    filch_future *f;
+
+    parent->ex = pool_of(1);
+    f = submit(parent->ex, task_with_more, parent);
+    gate_await(&parent->gate, 1);
+    assert_int_equal(filch_executor_pause(parent->ex), 0);
+    gate_open(&parent->gate);
+    assert_int_equal(finish(f), 0);
+    return parent->ex;
+}
+
+TEST(l11_what_a_worker_has_of_its_own_waits_for_the_end_of_a_pause)
+{
+    struct parent parent = {0};
+    filch_executor *ex = paused_with_more(&parent);
+
+    await_parked(ex, 1);
+    assert_int_equal(count_of(&parent.runs), 0);
+    assert_int_equal(filch_executor_resume(ex), 0);
+    assert_int_equal(filch_executor_wait_idle(ex, FILCH_FOREVER), 0);
+    assert_int_equal(count_of(&parent.runs), 1);
+    filch_executor_destroy(ex);
+}
+
+TEST(l11_what_a_worker_has_of_its_own_runs_if_the_executor_is_destroyed_in_a_pause)
+{
+    struct parent parent = {0};
+
+    filch_executor_destroy(paused_with_more(&parent));
+    assert_int_equal(count_of(&parent.runs), 1);
+}
+
 TEST(l11_what_is_queued_in_a_pause_may_be_cancelled)
 {
     filch_executor *ex = paused((filch_options){.workers = 1});

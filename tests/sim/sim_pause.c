@@ -150,6 +150,68 @@ SCENARIO(a_paused_pool_that_breaks_drops_what_is_queued, .ghost = watch_pool)
     sim_check(items[0].runs == 0 && items[0].drops == 1);
 }
 
+/* On the deque of the worker that runs it, where no other worker need be to look. */
+static void push_next(void)
+{
+    push_item(1);
+}
+
+static void pause_and_push_next(void)
+{
+    int status = fl_pool_pause(pool);
+
+    sim_check(status == 0);
+    push_item(1);
+    fl_add(&arrived, 1, release);
+}
+
+SCENARIO(what_a_worker_has_of_its_own_in_a_pause_runs_after_it, .ghost = watch_pool)
+{
+    START(.workers = 1);
+    reset(NULL);
+    items[0].then = pause_and_push_next;
+    push_item(0);
+    SIM_AWAIT(fl_load(&arrived, acquire) == 1);
+    resume(NULL);
+    sim_check(fl_pool_wait_idle(pool, FILCH_FOREVER) == 0);
+    end_of_all(2);
+}
+
+SCENARIO(what_a_worker_has_of_its_own_meets_a_pause, .ghost = watch_pool)
+{
+    START(.workers = 1);
+    reset(NULL);
+    items[0].then = push_next;
+    sim_spawn(pause_and_resume, NULL);
+    push_item(0);
+    sim_check(fl_pool_wait_idle(pool, FILCH_FOREVER) == 0);
+    end_of_all(2);
+}
+
+SCENARIO(a_pool_that_is_closed_in_a_pause_ends_what_a_worker_has_of_its_own, .ghost = watch_pool)
+{
+    START(.workers = 1);
+    reset(NULL);
+    items[0].then = pause_and_push_next;
+    push_item(0);
+    SIM_AWAIT(fl_load(&arrived, acquire) == 1);
+    end_of_all(2);
+}
+
+/* Its own thread may have gone meanwhile, and another takes the slot. */
+SCENARIO(what_is_left_on_a_deque_in_a_pause_runs_whoever_has_the_slot_then, .ghost = watch_pool,
+         .timeouts = 1)
+{
+    START(.workers = 2, .min_workers = 1, .idle_timeout_ns = 1000);
+    reset(NULL);
+    items[0].then = pause_and_push_next;
+    push_item(0);
+    SIM_AWAIT(fl_load(&arrived, acquire) == 1);
+    resume(NULL);
+    sim_check(fl_pool_wait_idle(pool, FILCH_FOREVER) == 0);
+    end_of_all(2);
+}
+
 SCENARIO(the_end_of_a_pause_starts_the_threads_that_were_lacking, .ghost = watch_pool)
 {
     START(.workers = 2, .min_workers = 1);
