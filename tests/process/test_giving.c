@@ -75,6 +75,10 @@ static void refused(step *meanwhile, int status)
     stop_worker(ex);
     assert_int_equal(filch_submit_job(ex, "echo", bytes, LONG, &f), status);
     assert_null(f);
+}
+
+static void end_of_refused(void)
+{
     assert_int_equal(filch_process_kill(ex), 0);
     end();
 }
@@ -82,7 +86,9 @@ static void refused(step *meanwhile, int status)
 TEST(a_long_payload_is_not_taken_if_there_is_an_end_to_taking_meanwhile)
 {
     refused(terminate, FILCH_ESHUTDOWN);
+    end_of_refused();
     refused(break_it, FILCH_EBROKEN);
+    end_of_refused();
 }
 
 static pthread_t idler;
@@ -105,6 +111,7 @@ TEST(nobody_waits_for_a_job_that_was_not_taken_in_the_end)
 {
     refused(await_idle_and_terminate, FILCH_ESHUTDOWN);
     pthread_join(idler, NULL);
+    end_of_refused();
 }
 
 /* ---- from the queue */
