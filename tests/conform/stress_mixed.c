@@ -254,7 +254,9 @@ static void listen(struct user *u, filch_future *f)
         u->listens++;
     }
     if (one_in(&u->seed, 5)) {
-        test_check(filch_future_add_done_callback_on(f, mix.calls, count_told, &mix) == 0);
+        filch_executor *on = one_in(&u->seed, 2) ? mix.calls : mix.ex;
+
+        test_check(filch_future_add_done_callback_on(f, on, count_told, &mix) == 0);
         u->listens++;
     }
     if (one_in(&u->seed, 4)) {
@@ -456,6 +458,8 @@ static void a_round(uint64_t seed)
         if (mix.shared[i] != NULL)
             filch_future_release(mix.shared[i]);
     }
+    while (fl_load(&mix.told, acquire) < listens) /* an executor stays until it has called all */
+        sched_yield();
     filch_executor_destroy(mix.ex);
     filch_executor_destroy(mix.calls);
     test_check(fl_load(&mix.told, acquire) == listens);
