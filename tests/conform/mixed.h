@@ -37,8 +37,10 @@ static struct mix {
     filch_executor *calls; /* for callbacks: there to the end */
     pthread_mutex_t lock;
     filch_future *shared[SHARED]; /* what others may look at and cancel */
-    fl_atomic(uint64_t) told, objects;
-    fl_atomic(uint32_t) is_over;
+    fl_atomic(uint64_t) told, objects, threads, bytes;
+    fl_atomic(uint32_t) is_over, is_gone;
+    bool
+        may_desert; /* tasks may end their threads: none runs on top of another, whose would end as well */
 } mix;
 
 /* ---- what is owned */
@@ -60,6 +62,30 @@ static void free_object(void *o, void *arg)
     free(o);
 }
 
+/* ---- the executor's memory */
+
+static void *take_bytes(void *arg, size_t size, size_t align)
+{
+    void *p = NULL;
+
+    if (posix_memalign(&p, align < sizeof p ? sizeof p : align, size) != 0)
+        return NULL;
+    fl_add(&((struct mix *)arg)->bytes, size, relaxed); /* settled by the end of all of it */
+    return p;
+}
+
+static void give_bytes_back(void *arg, void *p, size_t size, size_t align)
+{
+    (void)align;
+    fl_sub(&((struct mix *)arg)->bytes, size, relaxed); /* settled by the end of all of it */
+    free(p);
+}
+
+static void be_gone(void *arg)
+{
+    fl_add(&((struct mix *)arg)->is_gone, 1, release);
+}
+
 /* ---- tasks: the argument is a number, of which chance and how deep they are comes */
 
 static int any_task(void *arg, void **result);
@@ -72,7 +98,8 @@ static void *argument(uint64_t *x, uint64_t depth)
 /* What a task of ours can end as, unless it is of a kind of its own. */
 static bool is_fit(int status)
 {
-    return status == 0 || status == FAILED || status == FILCH_ECANCELED || status == FILCH_EEXPIRED;
+    return status == 0 || status == FAILED || status == FILCH_ECANCELED ||
+           status == FILCH_EEXPIRED || (mix.may_desert && status == FILCH_EABANDONED);
 }
 
 static bool is_refused(int status)
@@ -236,63 +263,6 @@ static void obey(uint64_t *x)
         sched_yield();
 }
 
-static int any_task(void *arg, void **result)
-{
-    uint64_t x = (uint64_t)(uintptr_t)arg;
-    uint64_t depth = x & 15;
-    uint64_t what;
-
-    x ^= UINT64_C(0x9e3779b97f4a7c15);
-    what = fl_random(&x) % (depth < DEPTH ? 14 : 5);
-    *result = arg;
-    switch (what) {
-    case 0:
-        return filch_fail(FAILED, "by chance", NULL, NULL);
-    case 1:
-        usleep((useconds_t)fl_random_below(&x, 100));
-        break;
-    case 2:
-        obey(&x);
-        break;
-    case 3:
-        test_check(fib(8) == 21);
-        break;
-    case 4:
-        break;
-    case 5:
-        await_children(&x, depth + 1);
-        break;
-    case 6:
-        loop(&x);
-        break;
-    case 7:
-        reduce(&x);
-        break;
-    case 8:
-        spawn(&x, depth + 1);
-        break;
-    case 9:
-        await_own(&x, depth + 1);
-        break;
-    case 10:
-        map_some(&x, depth + 1);
-        break;
-    case 11:
-        await_promise(&x);
-        break;
-    case 12:
-        filch_nohelp_begin();
-        await_children(&x, depth + 1);
-        filch_nohelp_end();
-        break;
-    default:
-        if (filch_submit(mix.ex, any_task, argument(&x, depth + 1), NULL) == 0)
-            sched_yield();
-        break;
-    }
-    return 0;
-}
-
 /* Its argument and its result are objects. */
 static int own_task(void *arg, void **result)
 {
@@ -302,6 +272,13 @@ static int own_task(void *arg, void **result)
         return FAILED;
     *result = object(x);
     return one_in(&x, 8) ? FAILED : 0;
+}
+
+static int desert(void *arg, void **result)
+{
+    (void)arg;
+    (void)result;
+    pthread_exit(NULL);
 }
 
 static int beat(void *arg, void **result)

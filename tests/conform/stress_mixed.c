@@ -4,6 +4,7 @@
  * comes of many futures, cancels, pauses, and all ends of an executor. Whatever happens every future ends as it can,
  * each callback is called once, each argument and result is freed once, and nothing is left over. */
 #include "conform/mixed.h"
+#include "conform/mixed_many.h"
 
 enum {
     USERS = 3,
@@ -13,6 +14,7 @@ enum {
 
 enum way { /* how a round ends */
     DESTROY,
+    GIVE_UP, /* by a task */
     DRAIN,
     CANCEL,
     CANCEL_AND_GO,
@@ -226,6 +228,8 @@ static int start(struct user *u, struct flight *one, enum what *what)
 
     one->arg = argument(&u->seed, 0);
     *what = TASK;
+    if (kind < 2 && mix.may_desert)
+        return filch_submit(mix.ex, desert, NULL, &one->f);
     if (kind < 40)
         return filch_submit(mix.ex, any_task, one->arg, &one->f);
     if (kind < 50)
@@ -403,13 +407,33 @@ static void end(enum way way)
                                            FILCH_FOREVER) == 0);
         break;
     case DESTROY:
+    case GIVE_UP:
     case WAYS:
         break;
     }
 }
 
+static int give_up(void *ex, void **result)
+{
+    (void)result;
+    filch_executor_destroy(ex);
+    return 0;
+}
+
+static int count_start(void *arg)
+{
+    fl_add(&((struct mix *)arg)->threads, 1, relaxed); /* settled by the end of the executor */
+    return 0;
+}
+
+static void count_stop(void *arg)
+{
+    fl_sub(&((struct mix *)arg)->threads, 1, relaxed); /* settled by the end of the executor */
+}
+
 static filch_executor *any_executor(uint64_t *x)
 {
+    static const filch_allocator allocator = {take_bytes, give_bytes_back, be_gone, &mix};
     filch_options options = {.size = sizeof options, .workers = 1 + fl_random_below(x, 4)};
     filch_executor *ex;
 
@@ -418,6 +442,13 @@ static filch_executor *any_executor(uint64_t *x)
     options.min_workers = one_in(x, 3) ? 1 : 0;
     options.idle_timeout_ns = options.min_workers != 0 ? 200000 : 0;
     options.trace_events = one_in(x, 4) ? 64 : 0;
+    options.max_searchers = fl_random_below(x, options.workers + 1);
+    options.max_spares = options.help != FILCH_HELP_NONE && one_in(x, 4) ? 1 : 0;
+    mix.may_desert = options.help == FILCH_HELP_NONE;
+    options.on_thread_start = count_start;
+    options.on_thread_stop = count_stop;
+    options.hook_arg = &mix;
+    options.allocator = &allocator;
     test_check(filch_executor_create(&ex, &options) == 0);
     return ex;
 }
@@ -460,10 +491,16 @@ static void a_round(uint64_t seed)
     }
     while (fl_load(&mix.told, acquire) < listens) /* an executor stays until it has called all */
         sched_yield();
-    filch_executor_destroy(mix.ex);
+    if (way != GIVE_UP || filch_submit(mix.ex, give_up, mix.ex, NULL) != 0)
+        filch_executor_destroy(mix.ex);
     filch_executor_destroy(mix.calls);
+    while (way == GIVE_UP && fl_load(&mix.is_gone, acquire) == 0)
+        sched_yield();
+    test_check(fl_load(&mix.is_gone, acquire) == 1);
+    test_check(fl_load(&mix.bytes, acquire) == 0);
     test_check(fl_load(&mix.told, acquire) == listens);
     test_check(fl_load(&mix.objects, acquire) == 0);
+    test_check(fl_load(&mix.threads, acquire) == 0);
 }
 
 TEST(whatever_happens_every_future_ends_and_nothing_is_left)
@@ -471,6 +508,7 @@ TEST(whatever_happens_every_future_ends_and_nothing_is_left)
     uint64_t seed = test_seed() | 1;
     size_t rounds = test_scaled(60);
 
+    assert_int_equal(filch_job_register("mixed-echo", echo), 0);
     for (size_t i = 0; i < rounds; i++) {
         seed = seed * 6364136223846793005U + 1442695040888963407U;
         a_round(seed | 1);
