@@ -355,6 +355,16 @@ __attribute__((unused)) static void await_count(const char *directory, unsigned 
         usleep(1000);
 }
 
+/* It runs no more, though perhaps nobody has been told yet: kill comes back before that. */
+__attribute__((unused)) static void await_death(int pid)
+{
+    char state;
+    int parent;
+
+    while ((state = stat_of(pid, &parent)) != 'Z' && state != '\0')
+        usleep(100);
+}
+
 /* Worker i, or the one that has come after it by then: there may be none for a moment. */
 __attribute__((unused)) static int kill_worker(filch_executor *ex, unsigned i)
 {
@@ -363,6 +373,7 @@ __attribute__((unused)) static int kill_worker(filch_executor *ex, unsigned i)
     do {
         pid = filch_process_pid(ex, i);
     } while (pid == 0 || kill(pid, SIGKILL) != 0);
+    await_death(pid);
     return pid;
 }
 

@@ -133,25 +133,6 @@ TEST(a_job_that_ran_and_is_to_run_again_is_not_lost_by_a_cancel)
     a_job_that_runs_again(true);
 }
 
-TEST(the_time_of_a_job_does_not_begin_with_a_cancelled_one)
-{
-    filch_executor *ex =
-        processes_with((filch_process_options){.workers = 1, .kill_after_ns = 3000000000});
-    filch_future *f;
-    int pid;
-
-    expect_echo(ex, "x", 1);
-    pid = stop_worker(ex);
-    f = submit(ex, "echo", "x", 1);
-    usleep(100000); /* the manager sleeps again */
-    assert_true(filch_future_cancel(f));
-    kill(pid, SIGCONT);
-    filch_future_release(f);
-    usleep(2800000);
-    assert_int_equal(status_of(submit_ns(ex, "sleep", 500000000)), 0);
-    filch_executor_destroy(ex);
-}
-
 /* It is given again by a long copy, and everything is cancelled meanwhile: but for that one, which was seen to run. */
 TEST(a_job_that_ran_and_is_given_again_as_all_are_cancelled_is_run)
 {
@@ -250,7 +231,7 @@ TEST(far_payloads_that_are_cancelled_do_not_fill_the_socket_for_ever)
     for (int i = 0; i < 1000; i++) {
         filch_future *f = submit(ex, "echo", bytes, sizeof bytes);
 
-        assert_true(filch_future_cancel(f));
+        (void)filch_future_cancel(f); /* the stopped one may have been replaced */
         filch_future_release(f);
     }
     kill(pid, SIGCONT);

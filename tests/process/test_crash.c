@@ -5,7 +5,7 @@
 
 static void more_jobs(void);
 #define MORE_JOBS more_jobs
-#include "process/jobs.h"
+#include "process/limit.h"
 
 #include "base/compiler.h"
 
@@ -166,24 +166,25 @@ static int job_once(const void *in, size_t len, filch_buffer *out)
 TEST(a_job_that_crashes_less_often_than_is_allowed_succeeds)
 {
     filch_executor *ex = processes_with((filch_process_options){.workers = 1, .max_crashes = 2});
-    char name[64];
+    struct gate g = gate_make(); /* for the name */
 
-    snprintf(name, sizeof name, "/tmp/filch-once-%d", (int)getpid());
     for (int i = 0; i < 3; i++)
-        expect(submit(ex, "once", name, strlen(name) + 1), name, strlen(name) + 1);
+        expect(submit(ex, "once", g.names, g.len), g.names, g.len);
     assert_int_equal(stats_of(ex).retried, 3);
     filch_executor_destroy(ex);
+    gate_remove(&g);
 }
 
 TEST(a_job_that_takes_too_long_is_killed_and_the_others_are_not)
 {
     filch_executor *ex =
-        processes_with((filch_process_options){.workers = 1, .kill_after_ns = 2000000000});
-    filch_future *slow = submit_ns(ex, "sleep", UINT64_C(3600000000000));
+        processes_with((filch_process_options){.workers = 1, .kill_after_ns = HOUR_NS});
+    filch_future *slow = submit_ns(ex, "sleep", 2 * HOUR_NS);
     filch_future *quick = submit(ex, "echo", "x", 1);
-    filch_crash crash = crash_of(slow, FILCH_EKILLED);
 
-    assert_int_equal(crash.how, FILCH_DEATH_WALL);
+    await_begun(slow);
+    leave_time(ex, slow, 50000000);
+    assert_int_equal(crash_of(slow, FILCH_EKILLED).how, FILCH_DEATH_WALL);
     filch_future_release(slow);
     expect(quick, "x", 1);
     assert_int_equal(stats_of(ex).killed, 1);
@@ -193,16 +194,21 @@ TEST(a_job_that_takes_too_long_is_killed_and_the_others_are_not)
 TEST(a_stopped_worker_is_killed_by_the_limit)
 {
     filch_executor *ex =
-        processes_with((filch_process_options){.workers = 1, .kill_after_ns = 2000000000});
+        processes_with((filch_process_options){.workers = 1, .kill_after_ns = HOUR_NS});
     filch_future *f;
 
     expect_alive(ex);
     f = submit(ex, "raise", (char[]){SIGSTOP}, 1);
+    await_begun(f);
+    while (!is_stopped(filch_process_pid(ex, 0)))
+        usleep(200);
+    end_time(ex, f);
     assert_int_equal(crash_of(f, FILCH_EKILLED).how, FILCH_DEATH_WALL);
     filch_future_release(f);
     expect_alive(ex);
     stop_worker(ex);
     f = submit(ex, "echo", "x", 1); /* not begun: it is given to the next */
+    end_time(ex, f);
     expect(f, "x", 1);
     filch_executor_destroy(ex);
 }
@@ -447,7 +453,7 @@ static int job_setup_once(const void *in, size_t len, filch_buffer *out)
 
 TEST(an_executor_whose_workers_can_not_be_started_any_more_is_broken_and_says_why)
 {
-    char name[64];
+    char name[128];
     filch_process_options options = {
         .workers = 1, .child_setup = "setup_once", .child_setup_in = name};
     struct gate g = gate_make();
@@ -455,7 +461,7 @@ TEST(an_executor_whose_workers_can_not_be_started_any_more_is_broken_and_says_wh
     filch_future *first;
     filch_future *f[3];
 
-    snprintf(name, sizeof name, "/tmp/filch-setup-%d", (int)getpid());
+    snprintf(name, sizeof name, "%s/setup", g.directory);
     options.child_setup_len = strlen(name) + 1;
     ex = processes_with(options);
     first = submit(ex, "gate", g.names, g.len);
@@ -489,13 +495,14 @@ static int job_setup_token(const void *in, size_t len, filch_buffer *out)
 
 TEST(an_executor_is_not_given_up_because_each_of_its_workers_has_failed_to_start_once)
 {
-    char name[64];
-    char token[80];
+    struct gate g = gate_make(); /* for the names */
+    char name[128];
+    char token[144];
     filch_process_options options = {
         .workers = 8, .child_setup = "setup_token", .child_setup_in = name};
     filch_executor *ex;
 
-    snprintf(name, sizeof name, "/tmp/filch-token-%d-", (int)getpid());
+    snprintf(name, sizeof name, "%s/token", g.directory);
     options.child_setup_len = strlen(name) + 1;
     ex = processes_with(options);
     expect_alive(ex);
@@ -509,6 +516,7 @@ TEST(an_executor_is_not_given_up_because_each_of_its_workers_has_failed_to_start
     expect_alive(ex);
     assert_null(filch_executor_broken(ex));
     filch_executor_destroy(ex);
+    gate_remove(&g);
 }
 
 TEST(another_program_has_to_be_there_and_to_know_what_it_is_for)
@@ -533,16 +541,12 @@ TEST(the_process_that_forks_the_workers_is_replaced_too)
 {
     filch_executor *ex = processes(2);
     filch_future *f[40];
-    int worker = 0;
 
     for (int round = 0; round < 3; round++) {
-        int before = worker;
-        int zygote;
+        int workers[2] = {filch_process_pid(ex, 0), filch_process_pid(ex, 1)};
+        int zygote = parent_of(workers[0]);
 
-        expect_alive(ex);
-        while ((worker = filch_process_pid(ex, 0)) == 0 || worker == before) /* it is to die yet */
-            usleep(1000);
-        zygote = parent_of(worker);
+        assert_true(workers[1] != 0);
         for (int i = 0; i < 40; i++)
             f[i] = submit_ns(ex, "sleep", 1000000);
         assert_int_equal(kill(zygote, SIGKILL), 0);
@@ -550,6 +554,12 @@ TEST(the_process_that_forks_the_workers_is_replaced_too)
             int status = status_of(f[i]);
 
             assert_true(status == 0 || status == FILCH_ECRASHED);
+        }
+        for (int i = 0; i < 2; i++) {
+            await_death(workers[i]);
+            while (filch_process_pid(ex, (unsigned)i) == 0 ||
+                   filch_process_pid(ex, (unsigned)i) == workers[i])
+                usleep(1000);
         }
         expect_alive(ex);
     }

@@ -46,13 +46,17 @@ static uint64_t memory_of(filch_executor *ex)
 
 /* ---- jobs */
 
-/* A worker can't be set up while that file is there. */
+/* Fails for the first file of a gate, once, and is not over while there is the other. */
 static int job_setup_fails(const void *in, size_t len, filch_buffer *out)
 {
+    const char *second = (const char *)in + strlen(in) + 1;
+
     (void)len;
     (void)out;
-    if (access(in, F_OK) == 0)
+    if (unlink(in) == 0)
         _exit(3);
+    while (access(second, F_OK) == 0)
+        usleep(200);
     return 0;
 }
 
@@ -257,14 +261,14 @@ TEST(a_worker_that_never_was_up_is_none_that_is_missing)
                                                                 .child_setup_len = g.len});
     filch_executor_stats stats = {.size = sizeof stats};
 
+    gate_open(&g);
     close(open(g.names, O_CREAT | O_WRONLY, 0600));
     kill_worker(ex, 0);
     while (stats_of(ex).started < 3)
-        usleep(200);
+        usleep(200); /* the second has failed, the third is being set up */
     assert_int_equal(filch_executor_stats_read(ex, &stats), 0);
     assert_int_equal(stats.workers, 0);
-    unlink(g.names);
+    gate_remove(&g);
     expect_echo(ex, "x", 1);
     filch_executor_destroy(ex);
-    gate_remove(&g);
 }

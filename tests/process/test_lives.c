@@ -6,12 +6,9 @@
 
 static void more_jobs(void);
 #define MORE_JOBS more_jobs
-#include "process/jobs.h"
+#include "process/limit.h"
 
 #include "base/atomic.h"
-#include "process/pool.h"
-
-static const int64_t HOUR_NS = INT64_C(3600000000000);
 
 /* Does not die with the process that has forked it. */
 static int job_unleashed(const void *in, size_t len, filch_buffer *out)
@@ -59,13 +56,10 @@ TEST(no_worker_outlives_the_process_that_has_forked_it)
     struct gate g = gate_make();
     int pid = filch_process_pid(ex, 0);
     filch_future *f = submit(ex, "unleashed", g.names, g.len);
-    char how;
-    int parent;
 
     gate_await(&g);
     assert_int_equal(kill(parent_of(pid), SIGKILL), 0);
-    while ((how = stat_of(pid, &parent)) != '\0' && how != 'Z')
-        usleep(200);
+    await_death(pid);
     gate_open(&g);
     assert_int_equal(status_of(f), FILCH_ECRASHED);
     filch_executor_destroy(ex);

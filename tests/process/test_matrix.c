@@ -16,11 +16,10 @@
 
 static void more_jobs(void);
 #define MORE_JOBS more_jobs
-#include "process/jobs.h"
+#include "process/limit.h"
 
 #include "base/compiler.h"
 #include "process/file.h"
-#include "process/pool.h"
 #include "process/wire.h"
 
 enum {
@@ -632,18 +631,21 @@ TEST(run_crash_a_job_that_denies_to_have_begun_is_blamed_the_third_time)
     assert_int_equal(deny(c, '0', &runs), FILCH_ECRASHED);
     assert_int_equal(runs, 3);
     cell_end(c);
-    c = cell_with((filch_process_options){.kill_after_ns = 2000000000});
+    c = cell_with((filch_process_options){.kill_after_ns = HOUR_NS});
+    set_limit(c->ex, 1000000000);
     assert_int_equal(deny(c, '1', &runs), FILCH_EKILLED);
     assert_true(runs <= 3); /* it may be killed before it has begun */
+    set_limit(c->ex, HOUR_NS);
     cell_end(c);
 }
 
 TEST(run_error_a_job_that_denies_to_have_begun_is_not_taken_from_old_workers_for_ever)
 {
     struct cell *c =
-        cell_with((filch_process_options){.max_age_ns = 50000000, .kill_after_ns = 2000000000});
+        cell_with((filch_process_options){.max_age_ns = 50000000, .kill_after_ns = HOUR_NS});
     size_t runs;
 
+    set_limit(c->ex, 1000000000);
     assert_int_equal(deny(c, '1', &runs), FILCH_EKILLED);
     assert_true(runs <= 3);
     filch_executor_destroy(c->ex);
@@ -782,11 +784,12 @@ TEST(kill_ends_a_crash_and_what_is_behind_it)
 
 TEST(destroy_ends_though_a_worker_is_stopped)
 {
-    filch_process_options options = {.kill_after_ns = 2000000000};
-    struct cell *c = cell_with(options);
+    struct cell *c = cell_with((filch_process_options){.kill_after_ns = HOUR_NS});
     filch_future *f = submit(c->ex, "raise", (const char[]){SIGSTOP}, 1);
     filch_future *behind = submit(c->ex, "echo", c->far, FAR);
 
+    await_begun(f);
+    leave_time(c->ex, f, 500000000); /* until it is being destroyed: if not, this shows nothing */
     filch_executor_destroy(c->ex);
     assert_int_equal(crash_of(f, FILCH_EKILLED).how, FILCH_DEATH_WALL);
     filch_future_release(f);
