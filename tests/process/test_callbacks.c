@@ -5,6 +5,7 @@
 #include <pthread.h>
 
 #include "process/jobs.h"
+#include "process/two_words.h"
 
 #include "base/atomic.h"
 #include "future/future.h"
@@ -137,8 +138,10 @@ void __wrap_fl_future_finish(filch_future *f, int status, void *value)
 
 TEST(a_callback_that_is_added_late_is_not_run_by_a_thread_that_waits)
 {
-    filch_executor *ex = processes(1);
+    filch_executor *ex;
 
+    need_two_words();
+    ex = processes(1);
     waiter = pthread_self();
     while (!was_late) {
         filch_future *f = submit_ns(ex, "sleep", 1000000);

@@ -5,6 +5,7 @@
 #include <pthread.h>
 
 #include "process/meanwhile.h"
+#include "process/two_words.h"
 
 /* ---- what happens */
 
@@ -172,9 +173,11 @@ static void hold(filch_future *f, void *user)
 TEST(a_job_that_will_be_told_as_cancelled_is_not_seen_to_run)
 {
     filch_future *held, *f[3];
-    struct gate g = gate_make();
+    struct gate g;
     int pid;
 
+    need_two_words();
+    g = gate_make();
     begin((filch_process_options){.workers = 1}, NULL, NULL);
     held = submit(ex, "gate", g.names, g.len);
     assert_int_equal(filch_future_add_done_callback(held, hold, NULL), 0);

@@ -5,6 +5,7 @@
 #include <pthread.h>
 
 #include "process/meanwhile.h"
+#include "process/two_words.h"
 
 static filch_future *second;
 static struct gate second_gate;
@@ -96,6 +97,7 @@ static void copy_one_of_two(step *meanwhile)
     pthread_t thread;
     int pid;
 
+    need_two_words();
     second_gate = gate_make();
     begin((filch_process_options){.workers = 1}, NULL, NULL);
     pid = stop_worker(ex);
@@ -141,6 +143,7 @@ TEST(the_last_job_that_a_thread_tells_of_lets_the_workers_of_a_closed_executor_e
     pthread_t thread;
     int pid;
 
+    need_two_words();
     ex = processes(1);
     pid = stop_worker(ex);
     f = submit(ex, "echo", "x", 1);

@@ -6,6 +6,7 @@
 static void more_jobs(void);
 #define MORE_JOBS more_jobs
 #include "process/jobs.h"
+#include "process/two_words.h"
 
 #include "base/atomic.h"
 #include "process/pool.h"
@@ -106,11 +107,13 @@ static void more_jobs(void)
 
 TEST(a_job_that_has_ended_runs_until_that_is_told)
 {
-    filch_executor *ex = processes(1);
     struct stop_sign sign = {0};
+    filch_executor *ex;
     filch_future *f[2];
     unsigned worker;
 
+    need_two_words();
+    ex = processes(1);
     hold_up(ex, &sign);
     for (int i = 0; i < 2; i++)
         f[i] = submit(ex, "echo", "x", 1);
@@ -126,14 +129,16 @@ TEST(a_job_that_has_ended_runs_until_that_is_told)
 
 TEST(a_worker_that_has_too_much_memory_gets_no_more_though_nobody_has_seen_to_it)
 {
-    filch_executor *ex =
-        processes_with((filch_process_options){.workers = 1, .max_rss_bytes = UINT64_MAX});
-    struct fl_processes *p = fl_processes_behind(ex);
     struct stop_sign sign = {0};
+    struct fl_processes *p;
+    filch_executor *ex;
     filch_future *f;
     unsigned worker;
     int before;
 
+    need_two_words();
+    ex = processes_with((filch_process_options){.workers = 1, .max_rss_bytes = UINT64_MAX});
+    p = fl_processes_behind(ex);
     hold_up(ex, &sign);
     fl_lock_enter(&p->lock);
     p->options.max_rss_bytes = 1;
