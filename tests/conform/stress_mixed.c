@@ -493,9 +493,9 @@ static void a_round(uint64_t seed)
         sched_yield();
     if (way != GIVE_UP || filch_submit(mix.ex, give_up, mix.ex, NULL) != 0)
         filch_executor_destroy(mix.ex);
-    filch_executor_destroy(mix.calls);
     while (way == GIVE_UP && fl_load(&mix.is_gone, acquire) == 0)
-        sched_yield();
+        sched_yield(); /* what it still runs may have to do with the other */
+    filch_executor_destroy(mix.calls);
     test_check(fl_load(&mix.is_gone, acquire) == 1);
     test_check(fl_load(&mix.bytes, acquire) == 0);
     test_check(fl_load(&mix.told, acquire) == listens);
