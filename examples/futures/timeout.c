@@ -85,6 +85,7 @@ int main(void)
     check(filch_submit_at(executor, filch_in_ms(1), answer, quick, NULL));
     print("quick", with_fallback(executor, quick, 60000));
     print("never", with_fallback(executor, never, 20));
+    filch_future_result(never, FILCH_FOREVER, NULL); /* it is cancelled by then */
     printf("never was cancelled: %s\n", filch_future_cancelled(never) ? "yes" : "no");
     filch_future_release(quick);
     filch_future_release(never);

@@ -434,7 +434,8 @@ int main(void)
     filch_future *futures[3];
     const size_t n = 3;
     if (filch_promise_create(&futures[0]) != 0 || filch_promise_create(&futures[1]) != 0 ||
-        filch_executor_create(&ex, NULL) != 0 || filch_submit(ex, work, &ex, &futures[2]) != 0)
+        filch_executor_create(&ex, NULL) != 0 || filch_submit(ex, work, &ex, &futures[2]) != 0 ||
+        filch_future_result(futures[2], FILCH_FOREVER, NULL) != 0) /* it waits no second for it */
         return 1;
     QUOTED
     filch_future_release(futures[1]);

@@ -80,28 +80,32 @@ int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(
 
 /* ---- Calls ---- */
 
+enum {
+    SOON = 50 /* ms: it has not come when the call looks */
+};
+
 static filch_future *source;
 static counter ran;
 
 static int by_at(filch_executor *ex, filch_future **f)
 {
-    return filch_submit_at(ex, filch_in_ms(2), task_count, &ran, f);
+    return filch_submit_at(ex, filch_in_ms(SOON), task_count, &ran, f);
 }
 
 static int by_at_without(filch_executor *ex, filch_future **f)
 {
     (void)f;
-    return filch_submit_at(ex, filch_in_ms(2), task_count, &ran, NULL);
+    return filch_submit_at(ex, filch_in_ms(SOON), task_count, &ran, NULL);
 }
 
 static int by_every(filch_executor *ex, filch_future **f)
 {
-    return filch_submit_every(ex, filch_in_ms(2), INT64_C(3600000000000), task_count, &ran, f);
+    return filch_submit_every(ex, filch_in_ms(SOON), INT64_C(3600000000000), task_count, &ran, f);
 }
 
 static int by_timeout(filch_executor *ex, filch_future **f)
 {
-    return filch_timeout(source, ex, filch_in_ms(2), 0, f);
+    return filch_timeout(source, ex, filch_in_ms(SOON), 0, f);
 }
 
 static int (*const ways[])(filch_executor *ex, filch_future **f) = {by_at, by_at_without, by_every,
@@ -208,7 +212,7 @@ TEST(a_task_for_whose_queue_there_is_no_memory_runs_when_there_is_some)
     had = count_of(&refused);
     fl_store(&none_is_served, true, relaxed); /* before its time can have come */
     is_served = true;
-    assert_int_equal(filch_submit_at(ex, filch_in_ms(1), task_count, &ran, &f), 0);
+    assert_int_equal(filch_submit_at(ex, filch_in_ms(500), task_count, &ran, &f), 0);
     while (count_of(&refused) < had + 3)
         sched_yield(); /* it is tried again and again */
     assert_int_equal(filch_future_state(f), FILCH_PENDING);

@@ -402,11 +402,11 @@ static void call_exits(filch_future *f, void *arg)
     bool is_late = pthread_equal(pthread_self(), calls->adder) != 0;
 
     (void)f;
+    if (!is_late)
+        count_one(&calls->exits); /* first: who counts all has to know */
     count_one(&calls->all);
-    if (is_late)
-        return;
-    count_one(&calls->exits);
-    pthread_exit(NULL);
+    if (!is_late)
+        pthread_exit(NULL);
 }
 
 static void call_count(filch_future *f, void *arg)
