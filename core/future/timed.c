@@ -207,12 +207,14 @@ static int submit(struct fl_pool *p, struct fl_timed *like, filch_task_fn *fn, v
     timed->period_ns = like->period_ns;
     timed->context = fl_context_retain(filch_context_current());
     if (future != NULL)
-        *future = &timed->f;
+        *future = &timed->f; /* before it could run and look for it */
     do {
         timed->epoch = fl_epoch_of(fl_load(&p->mode, relaxed)); /* hint: the timer's lock decides */
         status = fl_timer_add(p, &timed->timer);
     } while (status == FILCH_ECANCELED); /* all was, just now: this one comes after that */
     if (status != 0) {
+        if (future != NULL)
+            *future = NULL;
         fl_context_release(timed->context);
         fl_pool_free_block(p, timed);
     }

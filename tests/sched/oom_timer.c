@@ -139,7 +139,7 @@ static bool refuse_in_call(size_t way, int64_t k)
         assert_int_equal(status, FILCH_ENOMEM);
         assert_int_equal(filch_executor_wait_idle(ex, FILCH_FOREVER), 0);
         assert_int_equal(count_of(&ran), 0);
-        f = NULL;
+        assert_null(f);
         assert_int_equal(ways[way](ex, &f), 0);
     }
     assert_int_equal(errno, 4711);
@@ -180,6 +180,7 @@ TEST(without_a_thread_to_watch_the_clock_the_call_says_so)
         source = promise();
         fl_store(&no_threads, true, relaxed);
         assert_int_equal(ways[way](ex, &f), FILCH_EAGAIN);
+        assert_null(f);
         /* What has come needs no clock. */
         assert_int_equal(filch_submit_at(ex, FILCH_NOW, task_echo, NULL, &f), 0);
         assert_int_equal(finish(f), 0);
