@@ -227,9 +227,13 @@ static void die(struct fl_processes *p, struct fl_post *post, const struct fl_ne
     if (is_crash || crash.how == FILCH_DEATH_FORGED)
         post->act_at = now + pause_after(post->quick_deaths++);
     if (is_crash && (p->options.flags & FILCH_STRICT_BROKEN) != 0 && p->broken == NULL) {
-        snprintf(p->reason, sizeof p->reason, "a worker process died: pid %d, %s %d", crash.pid,
-                 crash.how == FILCH_DEATH_EXIT ? "exit code" : "signal",
-                 crash.how == FILCH_DEATH_EXIT ? crash.exit_code : crash.signal);
+        if (crash.how == FILCH_DEATH_SIGNAL && crash.signal == 0)
+            snprintf(p->reason, sizeof p->reason,
+                     "a worker process died: pid %d, nobody knows of what", crash.pid);
+        else
+            snprintf(p->reason, sizeof p->reason, "a worker process died: pid %d, %s %d", crash.pid,
+                     crash.how == FILCH_DEATH_EXIT ? "exit code" : "signal",
+                     crash.how == FILCH_DEATH_EXIT ? crash.exit_code : crash.signal);
         fl_processes_break(p, p->reason);
     }
 }

@@ -282,6 +282,17 @@ TEST(a_crash_is_told_though_the_process_that_forks_is_stopped)
     filch_executor_destroy(ex);
 }
 
+TEST(why_an_executor_broke_names_no_signal_that_nobody_knows)
+{
+    filch_executor *ex =
+        processes_with((filch_process_options){.workers = 1, .flags = FILCH_STRICT_BROKEN});
+
+    assert_true(stop(parent_of(filch_process_pid(ex, 0))));
+    assert_int_equal(status_of(submit(ex, "segv", NULL, 0)), FILCH_ECRASHED);
+    assert_non_null(strstr(filch_executor_broken(ex), "nobody knows of what"));
+    filch_executor_destroy(ex);
+}
+
 TEST(one_that_dies_while_its_executor_ends_is_not_replaced)
 {
     filch_executor *ex = processes(1);
