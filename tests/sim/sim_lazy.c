@@ -192,6 +192,17 @@ SCENARIO(a_push_that_meets_the_end_of_an_idle_thread_gets_a_thread, .ghost = wat
     end_short_pool(1);
 }
 
+/* Neither a sleeper any more nor lacking yet. */
+SCENARIO(a_push_behind_the_sleep_of_a_thread_that_ends_gets_a_thread, .ghost = watch_pool)
+{
+    make_pool_that_retires(1);
+    SIM_AWAIT(fl_count_read(&fl_worker_at(pool, 1)->count.parks) == 1);
+    SIM_AWAIT(fl_load(&pool->idle, relaxed) == 0); /* that is what the scenario is about */
+    push_item(0);
+    SIM_AWAIT(fl_load(&items_run, acquire) == 1);
+    end_short_pool(1);
+}
+
 SCENARIO(two_pushes_that_meet_the_end_of_an_idle_thread_are_run, .ghost = watch_pool, .timeouts = 1,
          .spurious = 1)
 {
