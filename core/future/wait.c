@@ -215,7 +215,8 @@ static int sleep_on_state(filch_future *f, filch_deadline deadline)
 }
 
 /* Asleep, a worker is none: a spare stands in for it. As long as none can be had it sleeps for moments
- * and asks again. */
+ * and asks again; and if it may help it does not sleep on, but looks whether there is something by now
+ * (FILCH_EAGAIN): perhaps nobody else would run that. */
 static int sleep_in(struct wait *wait, int (*sleep)(void *what, filch_deadline deadline),
                     void *what)
 {
@@ -231,6 +232,8 @@ static int sleep_in(struct wait *wait, int (*sleep)(void *what, filch_deadline d
         if (status == 0 || status == FILCH_EDEADLK || has_passed(wait->deadline))
             return status;
         wait->has_spare = fl_block_begin(wait->w->pool);
+        if (!wait->has_spare && may_help(wait))
+            return FILCH_EAGAIN;
     }
     status = sleep(what, wait->deadline);
     if (wait->w != NULL)
@@ -329,6 +332,10 @@ static int await_one(filch_future *f, filch_deadline deadline, bool is_stubborn)
             if (status == FILCH_EDEADLK && is_in_a_circle(&wait))
                 return FILCH_EDEADLK;
             withdraw(&wait);
+            if (status == FILCH_EAGAIN) {
+                wait.spin = spin_begin(wait.w, wait.spin.most_ns);
+                continue;
+            }
             if (status != FILCH_EDEADLK)
                 return status;
             wait.has_spare = false; /* the circle was left by another: once more */
@@ -418,7 +425,9 @@ int fl_await(const struct fl_awaited *a, filch_deadline deadline)
 
             fl_spin_slept(&wait.spin);
             withdraw(&wait);
-            return status;
+            if (status != FILCH_EAGAIN)
+                return status;
+            wait.spin = spin_begin(wait.w, wait.spin.most_ns);
         }
         withdraw(&wait);
     } while (!a->is_over(a->what));

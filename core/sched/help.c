@@ -10,7 +10,10 @@
  * a spare takes its place.
  * In a paused pool a wait still runs what it waits for, or the task that waits could not go on to its end;
  * but not just anything, though the pool allows that otherwise.
- * Whose task may run is the caller's to know; this file only runs. */
+ * Whose task may run is the caller's to know; this file only runs.
+ *
+ * Words   mode   see stop.c: read again when something was taken, as in worker.c
+ * Orders  A1  hold  mode  acquire <- stop.c's X1 */
 #include "sched/pool.h"
 
 bool fl_help_with(struct fl_worker *w, const struct fl_task *task)
@@ -95,11 +98,18 @@ bool fl_help_take_back(struct fl_worker *w, const struct fl_task *task)
     return true;
 }
 
+/* It may have been submitted in a pause that has begun since it was looked for. */
+static bool is_to_be_held(struct fl_pool *p, const struct fl_task *task)
+{
+    return fl_unlikely((fl_load(&p->mode, acquire) & FL_PAUSED) != 0) && /* A1 */
+           !task->ops->has_begun;
+}
+
 bool fl_help_any(struct fl_worker *w)
 {
     struct fl_task *task;
 
-    if (fl_pool_is_paused(w->pool))
+    if (fl_pool_is_paused(w->pool) || fl_deque_reserve(&w->deque, 1) != 0)
         return false;
     task = fl_deque_pop(&w->deque);
     if (task == NULL)
@@ -108,6 +118,11 @@ bool fl_help_any(struct fl_worker *w)
         task = fl_take_from_workers(w);
     if (task == NULL)
         return false;
+    if (is_to_be_held(w->pool, task)) {
+        fl_deque_push(&w->deque, task); /* there is room */
+        fl_idle_notify(w->pool);
+        return false;
+    }
     fl_count(&w->count.helped);
     fl_worker_run(w, task);
     return true;

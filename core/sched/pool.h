@@ -87,6 +87,7 @@ struct fl_worker {
                         be one too many */
     uint32_t nested; /* tasks on its stack that wait for the one above */
     bool unhooked;   /* its start hook failed */
+    bool is_in_hook; /* which is no task, and nobody counts it: it submits as one from outside */
     bool retires;    /* it has slept for too long, and ends */
     fl_atomic(uint32_t) busy; /* of a lazy pool: functions under way, or a thread that starts */
     struct fl_slab slab;

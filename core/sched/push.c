@@ -126,7 +126,7 @@ int fl_push_begin(struct fl_push *at, struct fl_pool *p, size_t n)
 
     at->pool = p;
     at->self = self;
-    if (w != NULL && w->pool == p) {
+    if (w != NULL && w->pool == p && fl_likely(!w->is_in_hook)) {
         at->worker = w;
         at->lane = NULL;
         at->deque = &w->deque;

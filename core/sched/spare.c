@@ -36,8 +36,9 @@
  *         E3  a spare that goes dormant as the pool ends sees FL_EXIT, or is seen dormant and woken
  *         E4  a thread that ends touches nothing of its slot's after E11; the next one joins it first of
  *             all, or else whoever ends the pool does
- *         E5  threads are started by who has the pool held: a worker, or the holder of a lane. A pool has a
- *             thread until it ends, since min_workers is at least 1
+ *         E5  threads are started by who has the pool held: a worker, the holder of a lane, or who is counted
+ *             as one of its threads while he looks. A pool has a thread until it ends, since min_workers is at
+ *             least 1
  *         E6  a thread that can't be started leaves its slot vacant: the next push that finds nobody
  *             idle tries again
  *         E7  worker 0 is never surplus; a surplus worker goes dormant, or sees that it is none any more, or is
@@ -284,10 +285,12 @@ bool fl_spare_retire(struct fl_worker *w)
 
     if (!is_one_too_many(w))
         return false;
-    if (fl_work_is_visible(p))
-        fl_idle_notify(p); /* its deque may hold what only it knew of */
+    /* The poll comes first: it may wait for a holder of a lane, who then pushes and wakes nobody. */
     fl_idle_meet(p);
     fl_stop_poll(p);
+    if (fl_work_is_visible(p))
+        fl_idle_notify(p); /* its deque may hold what only it knew of */
+
     fl_store_look(&w->life, FL_DORMANT); /* E4 */
     if (!may_sleep(w))
         fl_spare_wake(w);
@@ -317,16 +320,20 @@ void fl_spare_wake_all(struct fl_pool *p)
 }
 
 /* Somebody looks at what is queued, if anybody may. The caller need not have the pool held (E5): it may have
- * ended. A pool that is closing has workers that will look. */
+ * ended. If it has not, he counts as one of its threads for so long. Not as a holder of a lane: a pool that is
+ * closing or broken has none for him, but what is queued there may wait for a thread as anywhere else. */
 void fl_look_after_queue(struct fl_pool *p)
 {
-    struct fl_push at;
+    uint32_t n = fl_load(&p->threads, relaxed); /* hint: the CAS decides */
 
-    if (fl_push_begin(&at, p, 0) != 0)
-        return;
+    do {
+        if (n == 0)
+            return;
+    } while (!fl_cas_weak(&p->threads, &n, n + 1, acquire,
+                          relaxed)); /* stop.c's X12; hint: the next try decides */
     if (fl_work_is_visible(p))
         fl_idle_notify(p);
-    fl_push_abort(&at);
+    fl_thread_gone(p, NULL);
 }
 
 int fl_pool_set_active(struct fl_pool *p, unsigned n)

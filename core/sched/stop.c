@@ -33,10 +33,11 @@
  *         Q6  a closing pool that is quiet still waits for timers; it looks for them before it waits
  *             for the lanes by which they come (timer.c, K4)
  * Orders  X1  end       mode           CAS, or, and, add seq_cst -> X2 spare.c's E6 push.c's H3 idle.c's N10
- *                                      pool.c's M5 worker.c's W1
+ *                                      pool.c's M5 worker.c's W1 help.c's A1
  *         X2  look      mode           look <- X1
  *         X3  seen      quiet_seen     CAS release -> X5     the quiet before it is told
- *         X4  gone      threads        CAS acq_rel -> X6     all a worker did before it is gone
+ *         X4  gone      threads        CAS acq_rel -> X6 X12 all a worker did before it is gone
+ *         X12 hold      threads        CAS acquire <- X4     spare.c: counts as one, and leaves by X4
  *         X5  await     quiet_seen     acquire <- X3
  *         X6  await     threads        acquire <- X4
  *         X7  drop      ended_outside  add release -> X8     a dropped task before its count
@@ -306,10 +307,13 @@ static void close_pool(struct fl_pool *p, uint32_t bits, bool cancel)
 
     fl_pool_set_mode(p, FL_CLOSING | bits);
     fl_timers_end(timers, FILCH_ECANCELED);
-    if (cancel)
+    if (cancel) {
         cancel_and_close(p);
-    else
-        fl_idle_wake_all(p); /* they look whether anything is left */
+        return;
+    }
+    fl_idle_wake_all(p); /* they look whether anything is left */
+    /* All may be busy, and what was queued in a pause, or silently, needs another. */
+    fl_look_after_queue(p);
 }
 
 int fl_pool_shutdown(struct fl_pool *p, unsigned flags, filch_deadline deadline)

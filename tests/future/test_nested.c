@@ -2,6 +2,8 @@
  *
  * test_nested.c: tasks that wait for tasks: as deep as one likes, on few workers and small stacks;
  * and what a waiting worker runs on top of the task that waits, and what never. */
+#include <unistd.h>
+
 #include "sched/work.h"
 
 /* ---- Depth ---- */
@@ -275,4 +277,88 @@ TEST(a_stranger_runs_on_top_of_a_waiting_task_only_where_any_help_is_asked_for)
     assert_false(runs_a_stranger_on_top(FILCH_HELP_DESCENDANTS));
     assert_true(runs_a_stranger_on_top(FILCH_HELP_ANY));
     assert_false(runs_a_stranger_on_top(FILCH_HELP_NONE));
+}
+
+/* ---- nobody to stand in: the one spare there may be has the place of the first that waits */
+
+static filch_future *kept;
+static fl_atomic(uint32_t) waits;
+
+static int task_waits_for_a_time(void *arg, void **result)
+{
+    filch_future *f;
+    int status;
+
+    (void)arg;
+    (void)result;
+    test_check(filch_submit_at(pool, filch_in_ms(30), task_echo, NULL, &f) == 0);
+    fl_store(&waits, 1, release);
+    status = filch_future_result(f, FILCH_FOREVER, NULL);
+    filch_future_release(f);
+    return status;
+}
+
+static int task_waits_for_a_promise(void *arg, void **result)
+{
+    (void)arg;
+    fl_store(&waits, 1, release);
+    return filch_future_result(kept, FILCH_FOREVER, result);
+}
+
+/* Runs nothing meanwhile: the spare comes, and runs fn. */
+static int task_waits_outside(void *arg, void **result)
+{
+    filch_task_fn **fn = arg;
+    filch_future *f;
+    int status;
+
+    (void)result;
+    filch_nohelp_begin();
+    f = submit(pool, *fn, NULL);
+    status = filch_future_result(f, FILCH_FOREVER, NULL);
+    filch_nohelp_end();
+    filch_future_release(f);
+    return status;
+}
+
+static int task_keeps(void *arg, void **result)
+{
+    (void)arg;
+    (void)result;
+    return filch_promise_set_result(kept, NULL);
+}
+
+static filch_future *wait_alone(enum filch_help help, filch_task_fn **fn)
+{
+    filch_future *f;
+
+    fl_store(&waits, 0, relaxed);
+    pool = pool_with((filch_options){.workers = 1, .max_spares = 1, .help = help});
+    f = submit(pool, task_waits_outside, fn);
+    while (fl_load(&waits, acquire) == 0)
+        sched_yield();
+    return f;
+}
+
+TEST(who_waits_for_a_time_and_has_no_stand_in_runs_what_was_to_run_then)
+{
+    filch_task_fn *fn = task_waits_for_a_time;
+    filch_future *f = wait_alone(FILCH_HELP_DESCENDANTS, &fn);
+
+    assert_int_equal(finish(f), 0);
+    filch_executor_destroy(pool);
+}
+
+TEST(who_may_run_anything_and_has_no_stand_in_runs_what_comes_later)
+{
+    filch_task_fn *fn = task_waits_for_a_promise;
+    filch_future *f;
+
+    assert_int_equal(filch_promise_create(&kept), 0);
+    f = wait_alone(FILCH_HELP_ANY, &fn);
+    usleep(30000); /* it sleeps by now: if not, this shows nothing */
+    assert_int_equal(filch_submit(pool, task_keeps, NULL, NULL), 0);
+    assert_int_equal(finish(f), 0);
+    filch_future_release(kept);
+    filch_executor_destroy(pool);
 }

@@ -314,3 +314,55 @@ TEST(more_at_once_than_there_are_at_most_is_invalid)
     assert_int_equal(filch_executor_create(&ex, &o), 0);
     filch_executor_destroy(ex);
 }
+
+/* ---- The end ---- */
+
+/* A task that holds the one worker there is until another has run. */
+static filch_executor *busy_until(struct gate *other, filch_executor *ex)
+{
+    assert_int_equal(filch_submit(ex, task_gate, other, NULL), 0);
+    gate_await(other, 1);
+    return ex;
+}
+
+static int task_open(void *arg, void **result)
+{
+    (void)result;
+    gate_open(arg);
+    return 0;
+}
+
+TEST(a_paused_executor_that_is_destroyed_starts_the_threads_that_it_lacks)
+{
+    struct gate gate = {0};
+    filch_executor *ex =
+        busy_until(&gate, pool_with((filch_options){.workers = 2, .min_workers = 1}));
+
+    assert_int_equal(filch_executor_pause(ex), 0);
+    assert_int_equal(filch_submit(ex, task_open, &gate, NULL), 0);
+    filch_executor_destroy(ex);
+}
+
+TEST(an_executor_that_is_destroyed_starts_threads_for_what_was_queued_without_a_wake)
+{
+    filch_task_options silently = {.size = sizeof silently, .flags = FILCH_NOWAKE};
+    struct gate gate = {0};
+    filch_executor *ex =
+        busy_until(&gate, pool_with((filch_options){.workers = 2, .min_workers = 1}));
+
+    assert_int_equal(filch_submit_with(ex, &silently, task_open, &gate, NULL), 0);
+    filch_executor_destroy(ex);
+}
+
+TEST(more_may_work_for_an_executor_that_is_closed_as_for_any_other)
+{
+    struct gate gate = {0};
+    filch_executor *ex = pool_with((filch_options){.workers = 2, .min_workers = 1});
+
+    assert_int_equal(filch_executor_set_active(ex, 1), 0);
+    busy_until(&gate, ex);
+    assert_int_equal(filch_submit(ex, task_open, &gate, NULL), 0);
+    assert_int_equal(filch_executor_shutdown(ex, FILCH_NO_WAIT, FILCH_NOW), 0);
+    assert_int_equal(filch_executor_set_active(ex, 2), 0);
+    filch_executor_destroy(ex);
+}

@@ -40,6 +40,7 @@ static void make_lane(void)
 SCENARIO(a_kick_after_the_push_wakes_whoever_went_to_sleep, .ghost = watch_pool, .spurious = 1)
 {
     make_pool_by_hand(1, 0);
+    fl_init(&pool->threads, 1); /* the worker's */
     make_lane();
     sim_spawn(worker_0, NULL);
     push_nowake(0);
@@ -62,6 +63,7 @@ SCENARIO(a_kick_by_another_who_knows_of_the_push_wakes_whoever_went_to_sleep, .g
 {
     fl_init(&pushed, 0);
     make_pool_by_hand(1, 0);
+    fl_init(&pool->threads, 1); /* the worker's */
     make_lane();
     sim_spawn(worker_0, NULL);
     sim_spawn(kicker, NULL);
