@@ -20,8 +20,9 @@
  *     }
  *
  * Every fork is joined once, by the thread that made it, before the function that made it is left by
- * any way (return, pthread_exit, longjmp, an exception): others may be using what is on its stack. Forks
- * are joined youngest first; in another order it works, and takes longer.
+ * any way (return, pthread_exit, longjmp, an exception): others may be using what is on its stack. Nor may a
+ * task that a fork submits end its thread, which the join may run on top of that function. Forks are joined
+ * youngest first; in another order it works, and takes longer.
  *
  * What is forked is part of the task that forks it: wherever it runs, filch_cancel_requested,
  * filch_context_current and filch_fail mean that task's token, context and message. It runs once, and is
