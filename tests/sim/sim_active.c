@@ -130,6 +130,7 @@ SCENARIO(a_raised_number_starts_the_threads_that_it_lacks, .ghost = watch_pool)
     push_item(0);
     push_item(1);
     set_active((void *)2);
+    SIM_AWAIT(fl_load(&arrived, acquire) == 2); /* before the end, which starts them too */
     end_of_all(2);
 }
 
