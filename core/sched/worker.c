@@ -133,12 +133,12 @@ static void start_hook(struct fl_worker *w, bool is_next)
         w->unhooked = false;
     else
         fl_pool_break(p);
-    w->is_in_hook = false;
 }
 
 /* From here on, and no longer, its forks can go to others: a hook's are its own affair. */
 static void begin_work(struct fl_worker *w)
 {
+    w->is_in_hook = false;
     FILCH_FORKS->asked = (const void *)&w->asked;
 }
 
@@ -185,7 +185,7 @@ static void end_life(struct life *life)
         fl_pool_break(p); /* the hook is as good as failed */
 
     struct life rest fl_cleanup(leave) = *life; /* also if the hook ends the thread */
-    w->is_in_hook = true;                       /* until the next thread's has returned */
+    w->is_in_hook = true;                       /* until the next thread begins to work */
     if (!w->unhooked && p->on_thread_stop != NULL)
         p->on_thread_stop(p->hook_arg);
 }

@@ -60,6 +60,53 @@ TEST(a_task_that_ends_its_thread_is_abandoned)
     filch_executor_destroy(ex);
 }
 
+struct two_children {
+    filch_executor *ex;
+    counter n;
+    struct {
+        struct two_children *of;
+        uint64_t place;
+    } child[2];
+};
+
+static int task_child(void *arg, void **result)
+{
+    struct two_children *f = *(struct two_children **)arg;
+    uint64_t place = count_of(&f->n);
+
+    (void)result;
+    count_one(&f->n);
+    for (int i = 0; i < 2; i++) {
+        if (arg == &f->child[i])
+            f->child[i].place = place;
+    }
+    return 0;
+}
+
+static int task_with_two(void *arg, void **result)
+{
+    struct two_children *f = arg;
+
+    (void)result;
+    for (int i = 0; i < 2; i++) {
+        f->child[i].of = f;
+        test_check(filch_submit(f->ex, task_child, &f->child[i], NULL) == 0);
+    }
+    return 0;
+}
+
+TEST(who_has_taken_the_place_of_another_takes_the_youngest_of_its_own_first)
+{
+    struct two_children f = {.ex = pool_of(1)};
+
+    assert_int_equal(finish(submit(f.ex, task_exits, NULL)), FILCH_EABANDONED);
+    assert_int_equal(finish(submit(f.ex, task_with_two, &f)), 0);
+    assert_int_equal(filch_executor_wait_idle(f.ex, FILCH_FOREVER), 0);
+    filch_executor_destroy(f.ex);
+    assert_int_equal(f.child[1].place, 0);
+    assert_int_equal(f.child[0].place, 1);
+}
+
 TEST(copied_arguments_of_any_size_are_freed)
 {
     filch_executor *ex = pool_of(1);
