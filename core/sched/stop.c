@@ -16,7 +16,8 @@
  *                        in an earlier epoch is asked to stop, and one that is held since then is cancelled
  *         quiet_asked    a ticket for each wait for quiet
  *         quiet_seen     up to which ticket a quiet moment has been seen; a futex
- *         threads        threads alive, the keeper among them; a futex for those who wait for 0
+ *         threads        threads alive, the keeper among them, and whoever looks after the queue for so long
+ *                        (spare.c); a futex for those who wait for 0
  *         ended_outside  tasks dropped by threads that are no workers
  * Always  Q1  whoever stops looking for work or has cancelled some, and whoever begins to wait, moves
  *             the word idle (idle.c, N6 N7) before it looks: so the last of them sees what all the
@@ -25,7 +26,8 @@
  *             more; a worker that finds a lane held notes it and sleeps until its holder leaves
  *         Q3  FL_EXIT is set once, by whoever sees a closing pool quiet, or if there is a keeper, by
  *             the keeper, who ends what timers are left first; then every worker ends
- *         Q4  the last of the pool's threads to end, a worker or the keeper of its clock (timer.c),
+ *         Q4  the last of the pool's threads to end, a worker or the keeper of its clock (timer.c), or
+ *             whoever was counted as one while he looked, if he leaves last of all,
  *             touches nothing of the pool after its X4, unless the pool is an orphan, and then it
  *             alone frees it
  *         Q5  FL_PAUSED goes when a pool closes or breaks, in the same move, and does not come back: so a pool

@@ -160,10 +160,11 @@ FILCH_API ptrdiff_t filch_executor_cancel_all(filch_executor *ex);
 
 /* From now on no worker takes a task from the queue, until filch_executor_resume. What runs goes on to its
  * end; submits are accepted and queued. A task that waits for
- * another still runs that one itself, and what that has submitted, as enum filch_help has it; one that
+ * another still runs that one itself, and what that has submitted, as enum filch_help has it (a filch_task:
+ * if it was submitted last, task.h; what waits for its time: not before it, timer.h); one that
  * may run nothing meanwhile (FILCH_HELP_NONE, filch_nohelp_begin) waits until the executor goes on.
  * filch_executor_wait_idle returns when nothing is queued and nothing runs, so it times out while something is
- * queued. Shutting down, destroying and breaking end the pause; until FILCH_CANCEL_PENDING has come to a task, a
+ * queued, be it a task that was cancelled since. Shutting down, destroying and breaking end the pause; until FILCH_CANCEL_PENDING has come to a task, a
  * worker may take it then (filch_executor_cancel_all before that leaves none). Pauses are not counted: one
  * resume ends any number of them.
  * Returns 0, or

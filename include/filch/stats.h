@@ -33,7 +33,8 @@ typedef struct filch_executor_stats {
     uint64_t helped;        /* tasks run by a worker that waited for a future */
     uint64_t running;       /* tasks begun and not ended, now */
     uint64_t pending;       /* submitted - ended - running */
-    uint64_t workers;       /* worker threads alive, spares included */
+    uint64_t workers;       /* worker threads alive, spares included; for a moment one more for each
+                               call that looks for somebody: resume, kick, wait_idle */
     uint64_t spares;        /* threads ever started to stand in for waiting workers */
     uint64_t trace_dropped; /* events that found their ring full */
     uint64_t memory_bytes;  /* taken from the allocator now */
